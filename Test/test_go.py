@@ -1,0 +1,191 @@
+"""`./go` sets things up as it says, and spoils nothing that it did not make."""
+
+import ast
+import importlib.machinery
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+GO = Path(__file__).resolve().parent.parent / "go"
+POLICY_OF_ANOTHER = "#!/bin/sh\nexit 0\n"
+
+
+@pytest.fixture
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The program as a module, with its environment and the system's policy file under tmp_path."""
+    monkeypatch.setenv("GREY_VENV", str(tmp_path / "venv"))
+    loader = importlib.machinery.SourceFileLoader("go_program", str(GO))
+    spec = importlib.util.spec_from_loader("go_program", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader.exec_module(module)
+    monkeypatch.setattr(module, "POLICY", tmp_path / "policy-rc.d")
+    return module
+
+
+class Commands:
+    """Stands for `run`: remembers what was asked for, and does what venv and pip would leave."""
+
+    def __init__(self, venv: Path, code: int = 0) -> None:
+        self.seen: list[str] = []
+        self._venv = venv
+        self._code = code
+
+    def __call__(self, *words: object, **_: object) -> int:
+        self.seen.append(" ".join(str(word) for word in words[2:4]))
+        if "venv" in words:
+            (self._venv / "bin").mkdir(parents=True, exist_ok=True)
+            (self._venv / "bin" / "python").touch()
+            (self._venv / "bin" / "pip").touch()
+            version = ".".join(str(part) for part in sys.version_info[:3])
+            (self._venv / "pyvenv.cfg").write_text(f"version = {version}\n")
+        return self._code
+
+
+def test_an_old_python_could_read_it_as_far_as_the_message() -> None:
+    ast.parse(GO.read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+def test_an_old_python_is_told_which_one_is_needed(
+    go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13))
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer"):
+        go.main()
+
+
+@pytest.mark.parametrize(("word", "code"), [("help", 0), ("--help", 0), ("nonsense", 2)])
+def test_it_explains_itself(word: str, code: int) -> None:
+    done = subprocess.run([GO, word], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "./go demo" in done.stdout
+
+
+def test_the_second_run_installs_nothing(go: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = Commands(go.VENV)
+    monkeypatch.setattr(go, "run", commands)
+    go.prepare("[test]")
+    assert commands.seen == ["venv --clear", "pip install"]
+    go.prepare("[test]")
+    go.prepare("")
+    assert commands.seen == ["venv --clear", "pip install"]
+
+
+def test_what_serves_the_demo_does_not_serve_the_tests(
+    go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = Commands(go.VENV)
+    monkeypatch.setattr(go, "run", commands)
+    go.prepare("")
+    go.prepare("[test]")
+    assert commands.seen == ["venv --clear", "pip install", "pip install"]
+
+
+def test_an_installation_that_failed_is_tried_again(
+    go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Commands(go.VENV)("python", "-m", "venv")
+    commands = Commands(go.VENV, code=1)
+    monkeypatch.setattr(go, "run", commands)
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="pip could not install"):
+            go.prepare("[test]")
+    assert commands.seen == ["pip install", "pip install"]
+
+
+@pytest.mark.parametrize("trouble", ["another Python", "no pip"])
+def test_an_environment_that_does_not_serve_is_made_anew(
+    trouble: str, go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = Commands(go.VENV)
+    monkeypatch.setattr(go, "run", commands)
+    go.prepare("")
+    (go.VENV / "go-run.stamp").write_text("of another pyproject.toml")
+    if trouble == "no pip":
+        (go.VENV / "bin" / "pip").unlink()
+    else:
+        (go.VENV / "pyvenv.cfg").write_text("version = 3.1.4\n")
+    go.prepare("")
+    assert commands.seen == ["venv --clear", "pip install"] * 2
+
+
+@pytest.mark.parametrize("name", ["letters.txt", "pyvenv.cfg"])
+def test_a_folder_that_it_did_not_make_is_left_alone(
+    name: str, go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go.VENV.mkdir()
+    (go.VENV / name).write_text("version = 3.1.4\n")
+    commands = Commands(go.VENV)
+    monkeypatch.setattr(go, "run", commands)
+    with pytest.raises(SystemExit, match="not ours"):
+        go.prepare("")
+    assert commands.seen == []
+
+
+def test_daemons_are_held_back_only_while_packages_are_installed(go: ModuleType) -> None:
+    with go.no_daemons_started():
+        assert subprocess.run([go.POLICY], check=False).returncode == 101
+    assert list(go.POLICY.parent.iterdir()) == []
+
+
+def test_a_policy_of_the_machine_is_put_back(go: ModuleType) -> None:
+    go.POLICY.write_text(POLICY_OF_ANOTHER)
+    with go.no_daemons_started():
+        assert go.POLICY.read_text() == go.NO_DAEMONS
+    assert go.POLICY.read_text() == POLICY_OF_ANOTHER
+    assert list(go.POLICY.parent.iterdir()) == [go.POLICY]
+
+
+@pytest.mark.parametrize("had_one", [False, True])
+def test_what_a_killed_run_left_behind_is_tidied_by_the_next(had_one: bool, go: ModuleType) -> None:
+    go.POLICY.write_text(go.NO_DAEMONS)
+    if had_one:
+        go.POLICY.with_name("policy-rc.d.before-go").write_text(POLICY_OF_ANOTHER)
+    with go.no_daemons_started():
+        pass
+    left = [path.read_text() for path in go.POLICY.parent.iterdir()]
+    assert left == ([POLICY_OF_ANOTHER] if had_one else [])
+
+
+def test_a_polite_kill_still_puts_the_policy_back(go: ModuleType) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit), go.no_daemons_started():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert list(go.POLICY.parent.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_results_are_counted_from_the_report(go: ModuleType, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    assert go.count(report) == "pytest ended before its report"
+    report.write_text(
+        '<testsuites><testsuite tests="9" failures="1" errors="2" skipped="3"/></testsuites>'
+    )
+    assert go.count(report) == "3 passed, 3 failed, 3 skipped"
+
+
+@pytest.mark.parametrize(("in_ci", "failed"), [(True, ["missing postfix"]), (False, [])])
+def test_a_missing_peer_fails_the_run_in_ci_only(
+    in_ci: bool, failed: list[str], go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def tests(so_far: list[str]) -> str:
+        seen.append(list(so_far))
+        return "0 passed"
+
+    monkeypatch.setattr(go, "IN_CI", in_ci)
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # test() extends it
+    monkeypatch.setattr(go, "prepare_peers", lambda: ["postfix"])
+    monkeypatch.setattr(go, "prepare", lambda _: None)
+    monkeypatch.setattr(go, "run", lambda *_: 0)
+    monkeypatch.setattr(go, "pytest_with_coverage", tests)
+    assert go.test([]) == (1 if failed else 0)
+    assert seen == [failed]

@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""
+./go demo [--once]        show greylisting at work: a stranger deferred, the retry accepted
+./go test [pytest args]   run every check that CI runs; with arguments: only pytest, with these
+./go help                 this text
+
+Needs Python 3.11 or newer and nothing else. The first run makes a virtual environment in .venv
+beside this file (GREY_VENV=/some/folder moves it) and installs the project there; later runs start
+at once, until pyproject.toml or the Python changes. On Debian and its like, as root, it also
+installs the missing Debian packages: Python's venv, and for `test` the mail programs it talks to.
+"""
+
+# Only the standard library, and no syntax newer than Python 3.6: an old Python must get as far as
+# the message in main().
+import hashlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+ROOT = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("GREY_VENV") or ROOT / ".venv").absolute()
+PYTHON = VENV / "bin" / "python"
+# Each says for which pyproject.toml and Python the environment was made ready.
+STAMPS = [VENV / "go-test.stamp", VENV / "go-run.stamp"]
+SERIES = "{}.{}".format(*sys.version_info)
+PEERS = ("postfix", "swaks")  # programs the tests talk to, and the Debian packages that hold them
+IN_CI = os.environ.get("CI") == "true"
+SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+POLICY = Path("/usr/sbin/policy-rc.d")
+NO_DAEMONS = (
+    "#!/bin/sh\n# written by kamaelia-grey's ./go for one apt-get; safe to delete\nexit 101\n"
+)
+PURE = "Kamaelia/Support/*,Kamaelia/Apps/Grey/Core/*"  # every branch of these must be tested
+
+
+def say(text: str) -> None:
+    print(f"go: {text}", file=sys.stderr, flush=True)
+
+
+def run(*command: object, **options: object) -> int:
+    """Run a command in the project's folder, with its output in ours; return its exit code."""
+    return subprocess.call([str(word) for word in command], cwd=str(ROOT), **options)
+
+
+# --- Debian packages ----------------------------------------------------------------------------
+
+
+def apt_works() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get", path=SYSTEM_PATH) is not None
+
+
+@contextmanager
+def no_daemons_started() -> Iterator[None]:
+    """Keep packages from starting their daemons (policy-rc.d is Debian's way), then undo it."""
+    saved = POLICY.with_name(POLICY.name + ".before-go")
+    if POLICY.is_symlink() or (POLICY.exists() and POLICY.read_bytes() != NO_DAEMONS.encode()):
+        POLICY.rename(saved)
+    # A leftover of ours would stop every later package from starting its daemon, so a polite kill
+    # must come through the `finally` too.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        POLICY.write_text(NO_DAEMONS)
+        POLICY.chmod(0o755)
+        yield
+    finally:
+        POLICY.unlink(missing_ok=True)
+        if saved.is_symlink() or saved.exists():
+            saved.rename(POLICY)
+        signal.signal(signal.SIGTERM, before)
+
+
+def apt_install(packages: list) -> None:
+    say(f"installing the Debian packages {' '.join(packages)}")
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PATH=SYSTEM_PATH)
+    if "postfix" in packages:  # a mail server nobody asked to run gets no configuration
+        answer = b"postfix postfix/main_mailer_type select No configuration\n"
+        subprocess.run(["debconf-set-selections"], input=answer, env=environment, check=False)
+    # Another apt may be at work, as on a machine just started: wait for it.
+    apt = ("apt-get", "-qy", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=120")
+    with no_daemons_started():
+        if run(*apt, "update", env=environment, stdout=sys.stderr) == 0:
+            install = ("install", "--no-install-recommends", *packages)
+            run(*apt, *install, env=environment, stdout=sys.stderr)
+
+
+def missing_peers() -> list:
+    return [name for name in PEERS if shutil.which(name, path=SYSTEM_PATH) is None]
+
+
+def prepare_peers() -> list:
+    """Install the real programs the tests talk to, where we may; return those still missing."""
+    if missing_peers() and apt_works():
+        apt_install(missing_peers())
+    missing = missing_peers()
+    if missing:
+        fate = "which CI must have" if IN_CI else "their tests will be counted as skipped"
+        say(f"not installed: {', '.join(missing)} ({fate})")
+    return missing
+
+
+# --- virtual environment --------------------------------------------------------------------------
+
+
+def need_ensurepip() -> None:
+    if importlib.util.find_spec("ensurepip") is not None:
+        return
+    package = f"python{SERIES}-venv"  # Debian keeps it in a package of its own
+    if apt_works() and sys.executable.startswith("/usr/bin/"):
+        apt_install([package])
+        importlib.invalidate_caches()
+    if importlib.util.find_spec("ensurepip") is None:
+        sys.exit(f"go: this Python has no ensurepip. Try: apt-get install {package}")
+
+
+def make_venv() -> None:
+    need_ensurepip()
+    configuration = VENV / "pyvenv.cfg"
+    made_by = configuration.read_text() if configuration.exists() else ""
+    complete = PYTHON.exists() and PYTHON.with_name("pip").exists()  # pip comes last
+    if complete and f"version = {SERIES}." in made_by:
+        return
+    # What follows empties the folder, so it must be one that we made, or nothing at all.
+    ours = VENV == ROOT / ".venv" or any(stamp.exists() for stamp in STAMPS)
+    if VENV.exists() and any(VENV.iterdir()) and not ours:
+        sys.exit(f"go: {VENV} is not ours to replace; move it away or set GREY_VENV")
+    if run(sys.executable, "-m", "venv", "--clear", VENV) != 0:
+        sys.exit(f"go: could not make the virtual environment {VENV}")
+
+
+def prepare(extra: str) -> None:
+    """Install the project, with `extra`, unless that was done for this very pyproject.toml."""
+    state = [(ROOT / "pyproject.toml").read_bytes(), sys.version.encode(), str(ROOT).encode()]
+    wanted = hashlib.sha256(b"\0".join(state)).hexdigest()
+    stamps = STAMPS[:1] if extra else STAMPS  # what serves the tests serves the demo too
+    if PYTHON.exists() and any(s.exists() and s.read_text() == wanted for s in stamps):
+        return
+    make_venv()
+    say(f"installing the project into {VENV} (only the first time)")
+    for stamp in stamps:
+        if stamp.exists():
+            stamp.unlink()
+    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    if run(*pip, "--editable", "." + extra, stdout=sys.stderr) != 0:
+        sys.exit("go: pip could not install the project; its message is above")
+    stamps[-1].write_text(wanted)  # last, so that a run cut short is done again
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def demo(arguments: list) -> int:
+    prepare("")
+    command = [str(PYTHON), "-m", "Kamaelia.Apps.Grey.Demo", *arguments]
+    return os.execv(command[0], command)  # signals then reach the demo itself
+
+
+def test(arguments: list) -> int:
+    missing = prepare_peers()
+    prepare("[test]")
+    os.environ["PATH"] = os.pathsep.join([str(VENV / "bin"), SYSTEM_PATH])
+    if arguments:
+        return run(PYTHON, "-m", "pytest", *arguments)
+    failed = ["missing " + name for name in missing if IN_CI]
+    typed = [name for name in ("Axon", "Kamaelia", "Tools") if (ROOT / name).is_dir()]
+    for check in (
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("mypy", "--strict", *typed),
+    ):
+        say(" ".join(check))
+        if run(PYTHON, "-m", *check) != 0:
+            failed.append(" ".join(check[:2]))
+    summary = pytest_with_coverage(failed)
+    print(summary + ("; FAILED: " + ", ".join(failed) if failed else "; all checks passed"))
+    return 1 if failed else 0
+
+
+def pytest_with_coverage(failed: list) -> str:
+    """Run all tests; add to `failed` what did not hold; return the line of counts."""
+    coverage = (PYTHON, "-m", "coverage")
+    run(*coverage, "erase")
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        if run(*coverage, "run", "-m", "pytest", "--junitxml=" + str(report)) != 0:
+            failed.append("pytest")
+        counts = count(report)
+    run(*coverage, "combine", "--quiet")
+    for name, options in (("coverage", ()), ("coverage of the pure parts", ("--include=" + PURE,))):
+        say(name)
+        if run(*coverage, "report", *options, *(("--fail-under=100",) if options else ())) != 0:
+            failed.append(name)
+    return counts
+
+
+def count(report: Path) -> str:
+    if not report.exists():
+        return "pytest ended before its report"
+    total = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    for suite in ElementTree.parse(str(report)).iter("testsuite"):  # noqa: S314 - our own file
+        for key in total:
+            total[key] += int(suite.get(key, 0))
+    bad = total["failures"] + total["errors"]
+    passed = total["tests"] - bad - total["skipped"]
+    return f"{passed} passed, {bad} failed, {total['skipped']} skipped"
+
+
+def main() -> int:
+    if sys.version_info < (3, 11):
+        sys.exit(f"go: needs Python 3.11 or newer; this one is {sys.version.split()[0]}")
+    command, arguments = (sys.argv[1:2] or ["help"])[0], sys.argv[2:]
+    if command == "demo":
+        return demo(arguments)
+    if command == "test":
+        return test(arguments)
+    print(__doc__.strip())
+    return 0 if command in ("help", "-h", "--help") else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
