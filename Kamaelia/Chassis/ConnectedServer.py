@@ -1,0 +1,285 @@
+"""
+A server: one protocol component for each connection
+====================================================
+Give it a function or class that makes a protocol component, and every client is served by one
+of its own.
+
+Example Usage
+-------------
+An echo server on port 1500::
+
+    ServerCore(protocol=EchoProtocol, port=1500).run()
+
+A protocol that wants to know whom it talks to::
+
+    def greeter(peer, peerport, localip, localport):
+        return Pipeline(OneShot(f"hello {peer}\\n".encode()), ...)
+
+    ServerCore(protocol=greeter, port=1500).run()
+
+Behaviour
+---------
+The protocol's "outbox" goes to the client and its "inbox" gets what the client sends. When the
+client has sent its last byte or is gone, "control" gets a socketShutdown; what the protocol
+sends out of "signal" closes the connection, after all that was sent before is on its way. A
+protocol that ends without a word closes it too.
+
+An exception in a protocol component, or in one of its children, ends that connection alone, with a
+line in the log. If the protocol has a method ``last_words() -> bytes``, the client hears those.
+
+The port is bound when the server is activated: a port that cannot be had is an OSError there.
+shutdownMicroprocess (so serverShutdown too) at "control", or from a protocol's outbox
+"serversignal", closes the port and passes the shutdown to every protocol; the server ends when the
+last connection has. producerFinished is ignored: a server outlives its data."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+from Axon.Component import component
+from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Microprocess import microprocess
+from Axon.Scheduler import scheduler
+from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
+from Kamaelia.Internet.TCPServer import Address, SocketOptions, TCPServer
+from Kamaelia.IPC import newCSA, shutdownCSA
+
+log = logging.getLogger(__name__)
+
+ProtocolFactory = Callable[..., component]
+
+
+def stop_tree(thecomponent: component) -> None:
+    """Stop a component and everything it looks after, the innermost first."""
+    for child in thecomponent.children:
+        stop_tree(child)
+    thecomponent.stop()
+
+
+class _Connection:
+    """One client: its socket's component, its protocol's, and what happens when either of them ends
+    or fails."""
+
+    __slots__ = ("adapter", "peer", "protocol", "server")
+
+    def __init__(
+        self, server: ServerCore, adapter: ConnectedSocketAdapter, protocol: component, peer: str
+    ) -> None:
+        self.server = server
+        self.adapter = adapter
+        self.protocol = protocol
+        self.peer = peer
+
+    def start(self) -> None:
+        server, adapter, protocol = self.server, self.adapter, self.protocol
+        server.link((adapter, "outbox"), (protocol, "inbox"))
+        server.link((protocol, "outbox"), (adapter, "inbox"))
+        if "control" in protocol.inboxes:
+            server.link((adapter, "CreatorFeedback"), (protocol, "control"))
+        if "signal" in protocol.outboxes:
+            server.link((protocol, "signal"), (adapter, "control"))
+        if "serversignal" in protocol.outboxes:
+            server.link((protocol, "serversignal"), (server, "control"))
+        protocol.isolate(self.failed)
+        adapter.isolate(self.failed)
+        protocol.call_on_close(self.protocol_ended)
+        adapter.activate(Scheduler=server.scheduler)
+        protocol.activate(Scheduler=server.scheduler)
+
+    def protocol_ended(self) -> None:
+        # It may have said so itself; the socket's component hears it twice without harm.
+        self.adapter.inboxes["control"].deliver(producerFinished(self.protocol))
+        self.server.unlink(thecomponent=self.protocol)
+
+    def failed(self, culprit: microprocess, error: Exception) -> None:
+        """An exception in one of our components: log it, say the last words, close."""
+        log.error(
+            "connection from %s closed: component %s failed",
+            self.peer,
+            culprit.name,
+            exc_info=error,
+        )
+        if culprit is self.adapter:
+            stop_tree(self.protocol)
+            return
+        last_words = getattr(self.protocol, "last_words", None)
+        if last_words is not None:
+            self.adapter.inboxes["inbox"].deliver(last_words())
+        stop_tree(self.protocol)
+
+    def shut_down(self, message: object) -> None:
+        if "control" in self.protocol.inboxes:
+            self.protocol.inboxes["control"].deliver(message)
+        else:
+            self.adapter.inboxes["control"].deliver(producerFinished(self.server))
+
+
+class ServerCore(component):
+    """ServerCore(protocol=..., port=1601, host="", socketOptions=None, TCPS=TCPServer, sock=None)
+    -> a server.
+
+    protocol: called with peer=, peerport=, localip=, localport= for each client; returns the
+    component to serve it. host: an IPv4 or IPv6 address to listen on, "" for all IPv4 ones. sock: a
+    listening socket to use instead."""
+
+    Inboxes = {
+        "inbox": "object: unused",
+        "control": "shutdownMicroprocess (so serverShutdown too): stop serving",
+        "_socketactivity": "newCSA or shutdownCSA: from the TCPServer",
+        "_serverEnded": "shutdownMicroprocess: from the TCPServer, when the port is closed",
+    }
+    Outboxes = {
+        "outbox": "object: unused",
+        "signal": "shutdownMicroprocess: the one that came in, when all is over",
+        "_serversignal": "shutdownMicroprocess: for the TCPServer",
+    }
+
+    port: int | None = 1601
+    host = ""
+    protocol: Any = None
+    socketOptions: SocketOptions | list[SocketOptions] | None = None
+    TCPS: Callable[..., TCPServer] = TCPServer
+    sock: socket.socket | None = None
+    connection_limit: int | None = None  # clients above it wait in the kernel's listen queue
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - they become attributes
+        super().__init__(**attributes)
+        if self.protocol is None:
+            raise TypeError(
+                "ServerCore needs protocol=, a function that makes a component for a client"
+            )
+        self.server: TCPServer | None = None
+        self._connections: dict[object, _Connection] = {}
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) on which clients are taken; known once the server is active."""
+        if self.server is None:
+            raise RuntimeError("the server is not active yet")
+        return self.server.address
+
+    @property
+    def connections(self) -> int:
+        """Number of clients connected now."""
+        return len(self._connections)
+
+    def activate(
+        self, Scheduler: scheduler | None = None, Tracker: object = None, mainmethod: str = "main"
+    ) -> Self:
+        """Bind the port and start. Raises OSError if the port cannot be had."""
+        if self.server is None:
+            listenport: Address = (self.host, self.port or 0) if self.host else self.port
+            options: dict[str, Any] = {"sock": self.sock} if self.sock is not None else {}
+            if self.connection_limit is not None:
+                options["connection_limit"] = self.connection_limit
+            self.server = self.TCPS(listenport, socketOptions=self.socketOptions, **options)
+            self.link((self.server, "protocolHandlerSignal"), (self, "_socketactivity"))
+            self.link((self.server, "signal"), (self, "_serverEnded"))
+            self.link((self, "_serversignal"), (self.server, "control"))
+            self.addChildren(self.server)
+        return super().activate(Scheduler, Tracker, mainmethod)
+
+    def main(self) -> Iterator[object]:
+        if self.server is not None:
+            self.server.activate(Scheduler=self.scheduler)
+        stop: object = None
+        while stop is None or self._connections or not self.dataReady("_serverEnded"):
+            for message in self.Inbox("_socketactivity"):
+                self._handle_activity(message, stop)
+            for message in self.Inbox("control"):
+                if stop is None and (
+                    isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess
+                ):
+                    stop = message
+                    self._shut_down(stop)
+            if stop is None or self._connections or not self.dataReady("_serverEnded"):
+                self.pause()
+                yield 1
+        self.send(stop, "signal")
+
+    def stop(self) -> None:
+        """Close the port and every connection at once."""
+        for connection in list(self._connections.values()):
+            stop_tree(connection.protocol)
+            connection.adapter.stop()
+        if self.server is not None:
+            self.server.stop()
+        super().stop()
+
+    def stop_listening(self) -> None:
+        """Close the port; the clients that are connected are served to their end."""
+        self.send(shutdownMicroprocess(self), "_serversignal")
+
+    def make_protocol(self, **peer: object) -> component:
+        """The component for one client."""
+        made: component = self.protocol(**peer)
+        return made
+
+    def _handle_activity(self, message: object, stop: object) -> None:
+        if isinstance(message, newCSA):
+            self._take_on(message.object, stop)  # type: ignore[arg-type]
+        elif isinstance(message, shutdownCSA):
+            connection = self._connections.pop(message.object, None)
+            if connection is not None:
+                self.unlink(thecomponent=connection.adapter)
+
+    def _take_on(self, adapter: ConnectedSocketAdapter, stop: object) -> None:
+        peer = ""
+        try:
+            peer, peerport = _host_and_port(adapter.sock.getpeername())
+            localip, localport = _host_and_port(adapter.sock.getsockname())
+            protocol = self.make_protocol(
+                peer=peer, peerport=peerport, localip=localip, localport=localport
+            )
+        except OSError as error:  # gone before we looked
+            log.debug("connection lost before it was served: %s", error)
+            self._give_up(adapter)
+            return
+        except Exception:
+            log.exception(
+                "connection from %s closed: its protocol component could not be made", peer
+            )
+            self._give_up(adapter)
+            return
+        connection = _Connection(self, adapter, protocol, peer)
+        self._connections[adapter] = connection
+        connection.start()
+        if stop is not None:
+            connection.shut_down(stop)
+
+    def _give_up(self, adapter: ConnectedSocketAdapter) -> None:
+        adapter.activate(Scheduler=self.scheduler)
+        adapter.inboxes["control"].deliver(shutdownMicroprocess(self))
+
+    def _shut_down(self, message: object) -> None:
+        self.send(message, "_serversignal")
+        for connection in list(self._connections.values()):
+            connection.shut_down(message)
+
+
+class SimpleServer(ServerCore):
+    """SimpleServer(protocol=..., port=1601) -> a ServerCore whose protocol is called without
+    arguments."""
+
+    def make_protocol(self, **peer: object) -> component:
+        return super().make_protocol()
+
+
+class FastRestartServer(ServerCore):
+    """FastRestartServer(protocol=..., port=1601) -> a ServerCore that may take over a port that was
+    in use just now."""
+
+    socketOptions = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+MoreComplexServer = ServerCore
+
+
+def _host_and_port(address: Any) -> tuple[str, int]:  # noqa: ANN401 - a socket address of any family
+    return (address[0], address[1]) if isinstance(address, tuple) else (str(address), 0)
+
+
+__kamaelia_components__ = (ServerCore, SimpleServer, FastRestartServer)

@@ -1,0 +1,168 @@
+"""
+Wake me when this file descriptor is ready
+==========================================
+A service for components that deal with file descriptors themselves. It is the message face of
+the scheduler's own wait (Axon.Waiter): ask with newReader, newWriter or newExceptional, and the
+descriptor itself is sent to you, once, when it is ready. Components of this library that serve
+many descriptors use the scheduler directly.
+
+Example Usage
+-------------
+Inside a component, with an inbox "ready" and an outbox "ask"::
+
+    service, _shutdown_service, new = Selector.getSelectorServices()
+    if new is not None:
+        new.activate()
+    self.link((self, "ask"), service)
+    self.send(newReader(self, ((self, "ready"), sock)), "ask")
+    while not self.dataReady("ready"):
+        self.pause()
+        yield 1
+
+Shutdown
+--------
+Ends on shutdown, shutdownMicroprocess or producerFinished at "control", and takes itself off
+the tracker. With nothing registered it only sleeps, but like every component it keeps the
+program running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from Axon.Component import component
+from Axon.CoordinatingAssistantTracker import coordinatingassistanttracker
+from Axon.Ipc import notify, producerFinished, shutdown, shutdownMicroprocess
+from Axon.Waiter import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI
+from Kamaelia.IPC import (
+    newExceptional,
+    newReader,
+    newWriter,
+    removeExceptional,
+    removeReader,
+    removeWriter,
+)
+
+_ADDS: dict[type, int] = {newReader: EPOLLIN, newWriter: EPOLLOUT, newExceptional: EPOLLPRI}
+_REMOVES: dict[type, int] = {
+    removeReader: EPOLLIN,
+    removeWriter: EPOLLOUT,
+    removeExceptional: EPOLLPRI,
+}
+_STOPS = (shutdown, shutdownMicroprocess, producerFinished)
+Service = tuple[component, str]
+
+
+class Selector(component):
+    """Selector() -> the service; see getSelectorServices for how to find it."""
+
+    Inboxes = {
+        "inbox": "object: unused",
+        "notify": "newReader, newWriter, newExceptional, and remove...: what to watch for whom",
+        "control": "shutdown, shutdownMicroprocess or producerFinished: end",
+    }
+
+    def __init__(self, **attributes: object) -> None:
+        super().__init__(**attributes)
+        # For each descriptor: the selectable, and for each kind of readiness whom to tell.
+        self._watched: dict[int, tuple[Any, dict[int, Service]]] = {}
+        self._tracker: coordinatingassistanttracker | None = None
+
+    def main(self) -> Iterator[object]:
+        stop: object = None
+        try:
+            while stop is None:
+                for message in self.Inbox("notify"):
+                    self._handle(message)
+                for message in self.Inbox("control"):
+                    if isinstance(message, _STOPS):
+                        stop = message
+                if stop is None:
+                    self.pause()
+                    yield 1
+        finally:
+            self._leave()
+        self.send(stop, "signal")
+
+    def stop(self) -> None:
+        self._leave()
+        super().stop()
+
+    def _leave(self) -> None:
+        for fd in list(self._watched):
+            self._set(fd, {})
+        if self._tracker is not None:
+            self._tracker.deRegisterService("selector")
+            self._tracker.deRegisterService("selectorshutdown")
+            self._tracker = None
+
+    def _handle(self, message: notify) -> None:
+        if (kind := _ADDS.get(type(message))) is not None:
+            asked: tuple[Service, Any] = message.object  # type: ignore[assignment]
+            service, selectable = asked
+            fd = selectable if isinstance(selectable, int) else selectable.fileno()
+            wanted = self._watched[fd][1] if fd in self._watched else {}
+            self._set(fd, {**wanted, kind: service}, selectable)
+        elif (kind := _REMOVES.get(type(message))) is not None:
+            self._forget_one(message.object, kind)
+
+    def _forget_one(self, selectable: object, kind: int) -> None:
+        # By identity, not by fileno(): a closed socket has none any more.
+        for fd, (watched, wanted) in list(self._watched.items()):
+            if watched is selectable:
+                self._set(fd, {each: who for each, who in wanted.items() if each != kind}, watched)
+
+    def _set(self, fd: int, wanted: dict[int, Service], selectable: object = None) -> None:
+        """Watch fd for the kinds of readiness that somebody wants to know of."""
+        scheduler = self.scheduler
+        if scheduler is None:
+            return
+        scheduler.unregister(fd)
+        if wanted:
+            self._watched[fd] = (selectable, wanted)
+            mask = 0
+            for kind in wanted:
+                mask |= kind
+            scheduler.register(fd, mask, lambda events: self._ready(fd, events))
+        else:
+            self._watched.pop(fd, None)
+
+    def _ready(self, fd: int, events: int) -> None:
+        selectable, wanted = self._watched[fd]
+        if events & (EPOLLERR | EPOLLHUP):
+            # As select() has it: reading or writing will show what is wrong.
+            events |= EPOLLIN | EPOLLOUT
+        ready = {kind for kind in wanted if kind & events}
+        self._set(fd, {kind: who for kind, who in wanted.items() if kind not in ready}, selectable)
+        for kind in ready:
+            receiver, box = wanted[kind]
+            receiver.inboxes[box].deliver(selectable)
+
+    # ---- finding it
+
+    @staticmethod
+    def setSelectorServices(
+        selector: Selector, tracker: coordinatingassistanttracker | None = None
+    ) -> None:
+        """Make selector the one that getSelectorServices finds."""
+        tracker = tracker or coordinatingassistanttracker.getcat()
+        tracker.registerService("selector", selector, "notify")
+        tracker.registerService("selectorshutdown", selector, "control")
+        selector._tracker = tracker
+
+    @staticmethod
+    def getSelectorServices(
+        tracker: coordinatingassistanttracker | None = None,
+    ) -> tuple[Service, Service, Selector | None]:
+        """(service to ask, service to stop it, a new Selector to activate or None if there is one
+        already)."""
+        tracker = tracker or coordinatingassistanttracker.getcat()
+        new = None
+        if "selector" not in tracker.servicesRegistered():
+            new = Selector()
+            Selector.setSelectorServices(new, tracker)
+        return tracker.retrieveService("selector"), tracker.retrieveService("selectorshutdown"), new
+
+
+__kamaelia_components__ = (Selector,)

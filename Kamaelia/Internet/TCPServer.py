@@ -1,0 +1,186 @@
+"""
+Listen on a TCP port
+====================
+Makes a ConnectedSocketAdapter for each client and announces it; ServerCore is the component
+that gives each client a protocol, and what most programs use.
+
+Example Usage
+-------------
+The port is bound when the component is made, so a port that cannot be had is an OSError for
+whoever asks for it::
+
+    server = TCPServer(("127.0.0.1", 0))
+    print(server.address)  # ("127.0.0.1", 40123): port 0 lets the system choose
+
+How does it work?
+-----------------
+At most 64 connections are accepted each time the port is reported ready, so that a flood of
+them cannot keep the clients that are served already waiting. When file descriptors or memory
+run out, accepting stops for a second: the connection stays in the listen queue, and asking
+again at once would only burn the processor.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Callable, Iterator
+
+from Axon.Component import component
+from Axon.Ipc import shutdownMicroprocess
+from Axon.Waiter import EPOLLIN
+from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
+from Kamaelia.IPC import newCSA, shutdownCSA
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4096  # the kernel lowers it to net.core.somaxconn
+ACCEPTS_PER_EVENT = 64
+RETRY_SECONDS = 1.0
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+SocketOptions = tuple[int, int, int]
+Address = int | tuple[str, int] | None
+
+
+def listening_socket(
+    listenport: Address, options: list[SocketOptions] | None = None
+) -> socket.socket:
+    """A bound, listening socket. listenport: a port on all IPv4 addresses, (host, port) with an
+    IPv4 or IPv6 address as host, or None for any port. Raises OSError whose text names the
+    address."""
+    host, port = listenport if isinstance(listenport, tuple) else ("", listenport or 0)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_INET6:
+            # So that 0.0.0.0 and :: can both be listened on, whatever the system's default is.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        for option in options or ():
+            listener.setsockopt(*option)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        error.strerror = f"cannot listen on {host or 'any address'} port {port}: {error.strerror}"
+        raise
+    return listener
+
+
+class TCPServer(component):
+    """TCPServer(listenport, socketOptions=None, sock=None) -> listens; listenport as for
+    listening_socket.
+
+    socketOptions: one setsockopt triple or a list of them. sock: a listening socket to use instead
+    of making one."""
+
+    Inboxes = {
+        "_feedbackFromCSA": "shutdownCSA: from each client's socket when it is over",
+        "newconnection": "object: unused; the scheduler's own wait reports the port",
+        "control": "shutdownMicroprocess (so serverShutdown too): close the port and end",
+    }
+    Outboxes = {
+        "protocolHandlerSignal": "newCSA: a client has come; shutdownCSA: it is gone",
+        "signal": "shutdownMicroprocess: passed on",
+        "_selectorSignal": "object: unused",
+        "_selectorShutdownSignal": "object: unused",
+    }
+
+    CSA: Callable[..., ConnectedSocketAdapter] = ConnectedSocketAdapter
+    connection_limit: int | None = None  # clients above it wait in the kernel's listen queue
+
+    def __init__(
+        self,
+        listenport: Address,
+        socketOptions: SocketOptions | list[SocketOptions] | None = None,
+        sock: socket.socket | None = None,
+        **attributes: object,
+    ) -> None:
+        super().__init__(**attributes)
+        options = [socketOptions] if isinstance(socketOptions, tuple) else socketOptions
+        self.listener = sock if sock is not None else listening_socket(listenport, options)
+        self.listener.setblocking(False)
+        self._listening = False
+        self._open = 0  # connections now
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) on which clients are taken."""
+        name = self.listener.getsockname()
+        return name[0], name[1]
+
+    def main(self) -> Iterator[object]:
+        self._listen()
+        stop: object = None
+        try:
+            while stop is None:
+                for message in self.Inbox("_feedbackFromCSA"):
+                    if isinstance(message, shutdownCSA):
+                        self._open -= 1
+                        self.send(shutdownCSA(self, message.caller), "protocolHandlerSignal")
+                        self._listen()
+                for message in self.Inbox("control"):
+                    if isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess:
+                        stop = message
+                if stop is None:
+                    self.pause()
+                    yield 1
+        finally:
+            self._close()
+        self.send(stop, "signal")
+
+    def stop(self) -> None:
+        self._close()
+        super().stop()
+
+    def _listen(self) -> None:
+        if self._listening or self._is_full() or self.listener.fileno() < 0:
+            return
+        if self.scheduler is not None:
+            self.scheduler.register(self.listener.fileno(), EPOLLIN, self._accept)
+            self._listening = True
+
+    def _unlisten(self) -> None:
+        if self._listening and self.scheduler is not None:
+            self.scheduler.unregister(self.listener.fileno())
+            self._listening = False
+
+    def _close(self) -> None:
+        self._unlisten()
+        self.listener.close()
+
+    def _accept(self, events: int) -> None:
+        for _ in range(ACCEPTS_PER_EVENT):
+            try:
+                client, _address = self.listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._hold_off(error)
+                    return
+                continue  # that client gave up while it waited to be accepted
+            adapter = self.CSA(client)
+            self.link((adapter, "signal"), (self, "_feedbackFromCSA"))
+            adapter.call_on_close(lambda gone=adapter: self.unlink(thecomponent=gone))  # type: ignore[misc]
+            self.send(newCSA(self, adapter, client), "protocolHandlerSignal")
+            self._open += 1
+            if self._is_full():
+                self._unlisten()
+                return
+
+    def _is_full(self) -> bool:
+        return self.connection_limit is not None and self._open >= self.connection_limit
+
+    def _hold_off(self, error: OSError) -> None:
+        log.error(
+            "cannot accept connections for now: %s; trying again in %g s", error, RETRY_SECONDS
+        )
+        self._unlisten()
+        if self.scheduler is not None:
+            self.scheduler.call_later(RETRY_SECONDS, self._listen)
+
+
+__kamaelia_components__ = (TCPServer,)

@@ -1,0 +1,1 @@
+"""Components that talk to the network."""

@@ -1,0 +1,1 @@
+"""Components that speak a protocol; the parsing is in Kamaelia.Support.Protocol."""

@@ -1,0 +1,1 @@
+"""SMTP without I/O: events, commands, replies, addresses and two state machines."""

@@ -1,0 +1,1 @@
+"""Parsers and state machines of wire protocols: bytes in, events out."""

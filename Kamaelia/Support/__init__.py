@@ -1,0 +1,1 @@
+"""Plain Python for the components: no Axon, no sockets, no threads, no clock."""

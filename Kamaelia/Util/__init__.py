@@ -1,0 +1,1 @@
+"""Small general components, one idea a file."""

@@ -1,0 +1,1 @@
+"""Kamaelia: components that do the talking; Axon runs them."""
