@@ -1,0 +1,1 @@
+"""greylist.conf: reading it, checking it, its defaults."""

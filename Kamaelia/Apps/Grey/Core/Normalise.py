@@ -1,0 +1,97 @@
+"""
+What counts as the same
+=======================
+A sender's retry may come from the machine next door, and nobody is careful about capitals. Before
+something becomes part of a key or is compared with a setting, it goes through a function here.
+All of them take any text at all and never raise: what arrives here came from strangers.
+
+>>> network_of("192.0.2.77", prefix4=24, prefix6=64)
+'192.0.2.0/24'
+>>> network_of("::ffff:192.0.2.77", prefix4=24, prefix6=64)
+'192.0.2.0/24'
+>>> fold_address("Joe.Doe@Example.ORG")
+'joe.doe@example.org'
+>>> wildcard_match("*@example.org", "Joe.Doe@Example.ORG")
+True
+"""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from Kamaelia.Apps.Grey.Core.Types import Attempt, Policy, Triplet
+
+# A path has at most 256 octets (RFC 5321 4.5.3.1.3), each at most `\\xNN` long once escaped. The
+# parser holds to that; here it only keeps a key from ever being larger than a page of the store.
+TEXT_LIMIT = 1024
+_KELVIN_SIGN = "\u212a"
+
+
+def network_of(address: str, prefix4: int, prefix6: int) -> str:
+    """The network that stands for a client: farms of senders retry from the next address.
+
+    IPv4 in an IPv6 dress is IPv4, a zone (`%eth0`) is dropped, and what is no address at all
+    stands for itself: such clients are greylisted one by one, never let in.
+    """
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return _key_text(address)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    prefix = prefix4 if isinstance(ip, IPv4Address) else prefix6
+    host_bits = ip.max_prefixlen - max(0, min(prefix, ip.max_prefixlen))
+    # By hand: ip_network() takes three times as long, and the number of a low IPv6 address for
+    # one of IPv4.
+    first = type(ip)(int(ip) >> host_bits << host_bits)
+    return f"{first}/{ip.max_prefixlen - host_bits}"
+
+
+def fold_address(text: str) -> str:
+    """An address as part of a key. Only there: keys may be generous, the worst that comes of
+    taking two addresses for one is that they share a wait."""
+    return _key_text(text)
+
+
+def fold_domain(text: str) -> str:
+    """A domain to be compared with ours, where a false match would make us an open relay.
+
+    Only case is folded. The Kelvin sign is left alone: it would become an ASCII `k`, and a
+    domain that is not ours byte for byte would pass for one that is.
+    """
+    return _KELVIN_SIGN.join(part.lower() for part in text.split(_KELVIN_SIGN))
+
+
+def triplet_of(attempt: Attempt, policy: Policy) -> Triplet:
+    """The key under which this attempt is remembered."""
+    return Triplet(
+        network_of(attempt.client, policy.prefix4, policy.prefix6),
+        fold_address(attempt.sender),
+        fold_address(attempt.recipient),
+    )
+
+
+def wildcard_match(pattern: str, text: str) -> bool:
+    """Whether the whole text fits the pattern, in any case; `*` is any run of characters.
+
+    Not `fnmatch`: its brackets would take the address literal in `*@[192.0.2.1]` for a set of
+    characters. The pieces are found from left to right, so no pattern can be made slow.
+    """
+    first, *middle = pattern.casefold().split("*")
+    text = text.casefold()
+    if not middle:
+        return text == first
+    last = middle.pop()
+    if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
+        return False
+    place, end = len(first), len(text) - len(last)
+    for piece in middle:
+        place = text.find(piece, place, end)
+        if place < 0:
+            return False
+        place += len(piece)
+    return True
+
+
+def _key_text(text: str) -> str:
+    # Lone surrogates cannot be stored as UTF-8, so they are spelt out.
+    folded = text[:TEXT_LIMIT].casefold()[:TEXT_LIMIT]
+    return folded.encode("utf-8", "backslashreplace").decode("utf-8")[:TEXT_LIMIT]

@@ -1,0 +1,233 @@
+"""
+What the greylister talks about
+===============================
+The messages and records of the decision. Every one of them is a frozen value, so that it can go
+through boxes, threads and logs without anybody asking who may change it.
+
+The way of one recipient: a front door makes an `Attempt`, `Decide` turns it into a `Decision`,
+the decision carries the `Record` to be merged into the store under its `Triplet`.
+
+>>> attempt = Attempt("192.0.2.7", "mx.example.net", "a@example.net", "b@example.org", "k3f9",
+...                   recipient_local="b", recipient_domain="example.org")
+>>> attempt.sender
+'a@example.net'
+>>> Record.started(now=1_000).deferred
+1
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from Kamaelia.Apps.Grey.Core.Networks import Networks
+
+
+class Verdict(Enum):
+    """What the peer is told about one recipient."""
+
+    PASS = "pass"  # noqa: S105 (not a password)
+    DEFER = "defer"
+    REJECT = "reject"
+
+
+class Reason(Enum):
+    """Why. The values stand in the mail log: they are an interface, do not rename them."""
+
+    ALLOWED_SENDER = "allowed-sender"
+    ALLOWED_NETWORK = "allowed-network"
+    RELAY_DENIED = "relay-denied"
+    BAD_ROUTING = "bad-routing"
+    WHITELISTED_TRIPLE = "whitelisted-triple"
+    WHITELISTED_HELO = "whitelisted-helo"
+    NEW = "new"
+    TOO_EARLY = "too-early"
+    RETRIED = "retried"
+    KNOWN = "known"
+    EXPIRED_WINDOW = "expired-window"  # came back, but so late that it counts as new
+    EXPIRED_PASS = "expired-pass"  # noqa: S105 (was known, but not heard of for too long)
+    STORE_FAILED = "store-failed"
+
+
+class FailMode(Enum):
+    """What to do with strangers while the store does not answer."""
+
+    ACCEPT = "accept"
+    DEFER = "defer"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One RCPT. Addresses are text without <>; an empty sender is the null sender of bounces.
+
+    `recipient_local` and `recipient_domain` are the two sides of the last unquoted @ of
+    `recipient`, as the parser saw them: nobody takes an address apart a second time.
+    """
+
+    client: str
+    helo: str
+    sender: str
+    recipient: str
+    session: str
+    recipient_local: str
+    recipient_domain: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Triplet:
+    """The key of a record. Three fields, never one joined text: `a@b` + `c@d` and `a@bc` + `@d`
+    must not meet. Made by `Normalise.triplet_of`, which keeps the fields short and encodable.
+    """
+
+    network: str
+    sender: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of a triplet; all times are whole seconds since the epoch.
+
+    `generation` counts fresh starts: a retry after the window, or a pass that was not used for
+    too long, begins the next one. It is what lets `Merge` tell a fresh start from an old news.
+    `passed_at` is the time of the latest pass. The counts are lower bounds when several
+    decisions or machines count at the same moment.
+    """
+
+    generation: int
+    first_seen: int
+    last_seen: int
+    passed_at: int | None
+    deferred: int
+    passed: int
+
+    @classmethod
+    def started(cls, now: int, generation: int = 0) -> "Record":
+        """A triplet that has just been deferred for the first time."""
+        return cls(generation, now, now, passed_at=None, deferred=1, passed=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long records live. Deciding and sweeping both ask here, so they cannot disagree."""
+
+    window_seconds: int
+    pass_seconds: int
+
+    def is_over(self, record: Record, now: int) -> bool:
+        """True once the record says nothing any more. Times in the future are never over:
+        a clock that was set back must not cost anybody a pass."""
+        if record.passed_at is None:
+            return now - record.first_seen > self.window_seconds
+        return now - record.passed_at > self.pass_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class TripleRule:
+    """Always pass: client in `networks` and both addresses match. `*` stands for any text;
+    the null sender is written as an empty pattern or as `<>`."""
+
+    networks: Networks
+    sender: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeloRule:
+    """Always pass: for senders that change their envelope address but not their HELO name."""
+
+    helo: str
+    networks: Networks
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything a decision depends on, besides the attempt, its record and the time.
+
+    `allowed_domains` are lower-case; `example.org` means that domain alone, `.example.org`
+    means it and every domain below it. The reasons for the default times are in
+    Docs/operating/greylist.conf.md.
+    """
+
+    delay_seconds: int = 60
+    window_seconds: int = 24 * 3600
+    pass_seconds: int = 36 * 24 * 3600
+    prefix4: int = 24
+    prefix6: int = 64
+    allowed_senders: Networks = field(default_factory=Networks)
+    allowed_sender_nets: Networks = field(default_factory=Networks)
+    allowed_domains: frozenset[str] = frozenset()
+    whitelisted_triples: tuple[TripleRule, ...] = ()
+    nonstandard_triples: tuple[HeloRule, ...] = ()
+    store_failure: FailMode = FailMode.ACCEPT
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        return Lifetimes(self.window_seconds, self.pass_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer for one recipient, and what the store must merge (`record` None: nothing).
+
+    `wait_seconds` is how long a deferred sender has to wait from now on; `waited_seconds` is
+    how long a retry has waited since the first attempt.
+    """
+
+    verdict: Verdict
+    reason: Reason
+    wait_seconds: int = 0
+    triplet: Triplet | None = None
+    record: Record | None = None
+    waited_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision with what it was about: for the mail log and the counters."""
+
+    attempt: Attempt
+    decision: Decision
+    now: float
+
+
+# --- what decider and store service say to each other; here because neither imports the other ---
+
+
+class Deliverable(Protocol):
+    """An inbox."""
+
+    def deliver(self, message: object) -> None: ...
+
+
+class Addressee(Protocol):
+    """A component, as far as an answer needs one."""
+
+    @property
+    def inboxes(self) -> Mapping[str, Deliverable]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is known of this triplet? The `Answer` goes to that box of that component."""
+
+    triplet: Triplet
+    reply_to: tuple[Addressee, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Merge this record into the store. Not answered."""
+
+    triplet: Triplet
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The record, or None for a triplet never seen. `failed`: the store could not say."""
+
+    triplet: Triplet
+    record: Record | None = None
+    failed: bool = False

@@ -1,0 +1,1 @@
+"""The greylisting policy: pure functions and frozen values."""

@@ -1,0 +1,65 @@
+"""
+What a store can do
+===================
+A store keeps one `Record` a `Triplet`. Records are merged, never overwritten (see Core/Merge.py),
+so news may come twice and in any order. `Test/.../Store/test_Stores.py` is the other half of this
+contract: a new store joins its parameters and has to pass it whole.
+
+A store belongs to one thread, the one that made it. Nothing in it waits for long: `expire` and
+`tidy` do a small piece of their work a call, and `scan` may be left at any place.
+
+>>> from Kamaelia.Apps.Grey.Core.Types import Record, Triplet
+>>> from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
+>>> store = MemoryStore()
+>>> key = Triplet("192.0.2.0/24", "a@example.net", "b@example.org")
+>>> with store.batch():  # all of it or nothing
+...     store.merge(key, Record.started(now=1_000))
+>>> store.get(key).first_seen
+1000
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
+
+
+class StoreError(Exception):
+    """The store cannot do it now. Says what was tried, with which file, and what helps."""
+
+
+class Store(Protocol):
+    """Every method may raise StoreError; the store can be asked again after that."""
+
+    def get(self, triplet: Triplet) -> Record | None:
+        """What is known of the triplet, lifetimes not regarded."""
+
+    def merge(self, triplet: Triplet, record: Record) -> None:
+        """Make `merge(what is known, record)` known."""
+
+    def delete(self, triplet: Triplet) -> None:
+        """Forget the triplet; unknown ones are no error."""
+
+    def expire(
+        self, now: int, lifetimes: Lifetimes, after: Triplet | None, limit: int
+    ) -> tuple[int, Triplet | None]:
+        """Look at `limit` records in the order of their keys, from behind `after` (None: from the
+        start), and delete those that are over. Gives how many went and the cursor for the next
+        call, None at the end."""
+
+    def count(self) -> int:
+        """How many records there are."""
+
+    def scan(self) -> Iterator[tuple[Triplet, Record]]:
+        """All records in the order of their keys; changes made meanwhile may show or not."""
+
+    def batch(self) -> AbstractContextManager[None]:
+        """One transaction: kept as a whole at its end, or not at all if an exception leaves it.
+        Batches do not nest."""
+
+    def tidy(self) -> None:
+        """Do what would otherwise hold up a later call. To be called between batches."""
+
+    def close(self) -> None:
+        """Leave everything written and in order. Closing twice is harmless."""

@@ -1,0 +1,84 @@
+"""
+A store in a dict
+=================
+For tests, trials and whoever prefers that nothing touches the disk: all is forgotten at the end
+of the process, so after a restart every stranger waits once more.
+
+>>> from Kamaelia.Apps.Grey.Core.Types import Record, Triplet
+>>> store = MemoryStore()
+>>> store.merge(Triplet("192.0.2.0/24", "", "b@example.org"), Record.started(now=1_000))
+>>> store.count()
+1
+"""
+
+import heapq
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from Kamaelia.Apps.Grey.Core.Merge import merge
+from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
+
+
+class MemoryStore:
+    """MemoryStore() -> a Store (Interface.py) that lives as long as the object."""
+
+    def __init__(self) -> None:
+        self._records: dict[Triplet, Record] = {}
+        self._undo: dict[Triplet, Record | None] | None = None  # a dict while in a batch
+
+    def get(self, triplet: Triplet) -> Record | None:
+        return self._records.get(triplet)
+
+    def merge(self, triplet: Triplet, record: Record) -> None:
+        known = self._records.get(triplet)
+        self._note(triplet, known)
+        self._records[triplet] = record if known is None else merge(known, record)
+
+    def delete(self, triplet: Triplet) -> None:
+        self._note(triplet, self._records.pop(triplet, None))
+
+    def expire(
+        self, now: int, lifetimes: Lifetimes, after: Triplet | None, limit: int
+    ) -> tuple[int, Triplet | None]:
+        behind = (key for key in self._records if after is None or key > after)
+        keys = heapq.nsmallest(limit, behind)
+        over = [key for key in keys if lifetimes.is_over(self._records[key], now)]
+        for key in over:
+            self.delete(key)
+        return len(over), keys[-1] if len(keys) == limit else None
+
+    def count(self) -> int:
+        return len(self._records)
+
+    def scan(self) -> Iterator[tuple[Triplet, Record]]:
+        yield from sorted(self._records.items(), key=lambda item: item[0])
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        if self._undo is not None:
+            raise RuntimeError("batches do not nest")
+        self._undo = {}
+        try:
+            yield
+        except BaseException:
+            self._roll_back(self._undo)
+            raise
+        finally:
+            self._undo = None
+
+    def tidy(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _note(self, triplet: Triplet, before: Record | None) -> None:
+        if self._undo is not None:
+            self._undo.setdefault(triplet, before)  # the first note is the state before the batch
+
+    def _roll_back(self, undo: dict[Triplet, Record | None]) -> None:
+        for triplet, before in undo.items():
+            if before is None:
+                self._records.pop(triplet, None)
+            else:
+                self._records[triplet] = before

@@ -1,0 +1,1 @@
+"""Who was seen when: the memory of the greylister."""

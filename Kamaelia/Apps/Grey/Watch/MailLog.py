@@ -1,0 +1,173 @@
+"""
+The mail log: one line a decision, one a message
+================================================ Lines of ``key=value``, made to be searched: a
+value with blanks or quotes is quoted, what is not printable is escaped, so that one event is one
+line whatever a stranger puts into his addresses. Example, cut to fit::
+
+    2026-11-21T09:30:05.120Z event=decision session=k3f9 client=192.0.2.7 helo=mx.example.net
+        from=a@example.net to=b@example.org verdict=defer reason=new wait=60 waited=0
+    2026-11-21T09:31:07.004Z event=message session=k3g1 client=192.0.2.7 from=a@example.net
+        to=b@example.org recipients=1 size=1204 outcome=delivered reply="250 2.0.0 Ok: queued as
+        4F2"
+
+Example Usage
+-------------
+A decider whose decisions are written to a file::
+
+    self.link((decider, "log"), (MailLog(Path("grey.log")).activate(), "inbox"))
+
+How does it work?
+----------------- The file is written in a thread, all that has come in the meantime with one write.
+If the disk is full or the file gone wrong, that is said once a minute in the program's own log, and
+mail flows on. The file is opened again when it was moved away (log rotation)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.ThreadedComponent import threadedcomponent
+from Kamaelia.Apps.Grey.Core.Outcome import Outcome
+from Kamaelia.Apps.Grey.Core.Types import Decided
+
+log = logging.getLogger(__name__)
+mail_log = logging.getLogger("kamaelia-grey.mail")
+
+VALUE_CHARACTERS = 256
+RECIPIENTS_SHOWN = 5
+ALARM_SECONDS = 60.0
+_plain = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # printable ASCII without blank, quote, = and \
+
+
+def escaped(text: str) -> str:
+    """One value: as it is if harmless, else quoted, with everything but printable ASCII as an
+    escape; cut at 256."""
+    cut = text[:VALUE_CHARACTERS]
+    if _plain(cut):
+        return cut + ("..." if len(text) > VALUE_CHARACTERS else "")
+    safe = cut.replace("\\", "\\\\").replace('"', '\\"').encode("unicode_escape").decode("ascii")
+    # unicode_escape doubles the backslashes that stand before quotes and backslashes again.
+    safe = safe.replace("\\\\\\\\", "\\\\").replace('\\\\"', '\\"')
+    return f'"{safe}"' + ("..." if len(text) > VALUE_CHARACTERS else "")
+
+
+def line_of(event: Decided | Outcome) -> str:
+    """The line for an event, without its end."""
+    stamp = datetime.fromtimestamp(event.now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    fields = _decision(event) if isinstance(event, Decided) else _message(event)
+    return f"{stamp} " + " ".join(f"{key}={escaped(value)}" for key, value in fields)
+
+
+def _decision(event: Decided) -> list[tuple[str, str]]:
+    attempt, decision = event.attempt, event.decision
+    return [
+        ("event", "decision"),
+        ("session", attempt.session),
+        ("client", attempt.client),
+        ("helo", attempt.helo),
+        ("from", attempt.sender or "<>"),
+        ("to", attempt.recipient),
+        ("verdict", decision.verdict.value),
+        ("reason", decision.reason.value),
+        ("wait", str(decision.wait_seconds)),
+        ("waited", str(decision.waited_seconds)),
+    ]
+
+
+def _message(event: Outcome) -> list[tuple[str, str]]:
+    return [
+        ("event", "message"),
+        ("session", event.session),
+        ("client", event.client),
+        ("from", event.sender or "<>"),
+        ("to", ",".join(event.recipients[:RECIPIENTS_SHOWN])),
+        ("recipients", str(len(event.recipients))),
+        ("size", str(event.size)),
+        ("outcome", event.fate.value),
+        ("reply", event.reply),
+    ]
+
+
+class MailLog(threadedcomponent):
+    """MailLog(path=None) -> writes the lines; without a path to the logger "kamaelia-grey.mail"."""
+
+    Inboxes = {
+        "inbox": "Decided or Outcome: what to write down",
+        "control": "producerFinished or shutdownMicroprocess: write what arrived, then end",
+    }
+    Outboxes = {
+        "outbox": "object: unused",
+        "signal": "the shutdown that came in",
+    }
+
+    def __init__(
+        self, path: Path | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(queuelengths=100_000)
+        self._path = path
+        self._monotonic = monotonic
+        self._fd = -1
+        self._next_alarm = 0.0
+
+    def main(self) -> None:
+        stop: object = None
+        try:
+            while stop is None:
+                for message in self.Inbox("control"):
+                    if isinstance(message, (producerFinished, shutdownMicroprocess)):
+                        stop = message
+                lines = [line_of(event) for event in self.Inbox("inbox")]
+                if lines:
+                    self._write(lines)
+                if stop is None and not self.anyReady():
+                    self.pause()
+        finally:
+            self._close()
+        self.send(stop, "signal")
+
+    def _write(self, lines: list[str]) -> None:
+        if self._path is None:
+            for line in lines:
+                mail_log.info("%s", line)
+            return
+        try:
+            self._open(self._path)
+            data = ("\n".join(lines) + "\n").encode("ascii")
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            self._alarm(error, len(lines))
+
+    def _open(self, path: Path) -> None:
+        """Open the file, again if it is no longer the one of that name."""
+        if self._fd >= 0:
+            try:
+                named, opened = path.stat(), os.fstat(self._fd)
+                if (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino):
+                    return
+            except FileNotFoundError:
+                pass  # moved away
+            self._close()
+        # O_NOFOLLOW: a link planted where we write as root must not lead us to another's file.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(path, flags, 0o640)
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _alarm(self, error: OSError, lost: int) -> None:
+        self._close()
+        if self._monotonic() >= self._next_alarm:
+            self._next_alarm = self._monotonic() + ALARM_SECONDS
+            log.critical("mail log %s: %s; %d lines are lost", self._path, error.strerror, lost)
+
+
+__kamaelia_components__ = (MailLog,)

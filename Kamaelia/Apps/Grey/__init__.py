@@ -1,0 +1,1 @@
+"""The greylisting SMTP proxy."""
