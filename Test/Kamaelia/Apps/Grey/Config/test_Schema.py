@@ -1,0 +1,228 @@
+"""Schema: the table, the defaults, and that the shipped file and the manual agree with them."""
+
+import copy
+import re
+from dataclasses import FrozenInstanceError, fields, replace
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from Kamaelia.Apps.Grey.Config.Loader import ConfigError, load, loads
+from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config, One, Rows, Setting, contradictions
+from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.Core.Types import FailMode, Policy
+
+ROOT = Path(__file__).parents[5]
+DIST = ROOT / "Config" / "greylist.conf.dist"
+MANUAL = ROOT / "Docs" / "operating" / "greylist.conf.md"
+
+# The original's settings, which its users' files have.
+ORIGINAL = {
+    "port",
+    "servername",
+    "serverid",
+    "smtp_ip",
+    "smtp_port",
+    "inactivity_timeout",
+    "greylist_log",
+    "greylist_debuglog",
+    "allowed_senders",
+    "allowed_sender_nets",
+    "allowed_domains",
+    "whitelisted_triples",
+    "whitelisted_nonstandard_triples",
+}
+
+# Written out a second time on purpose: a default does not change by accident.
+DEFAULTS = {
+    "listen": ("0.0.0.0",),  # noqa: S104 - compared
+    "port": 25,
+    "servername": "localhost",
+    "serverid": "Kamaelia Grey",
+    "smtp_ip": "127.0.0.1",
+    "smtp_port": 8025,
+    "allowed_senders": Networks([ip_network("127.0.0.1/32"), ip_network("::1/128")]),
+    "allowed_sender_nets": Networks(),
+    "allowed_domains": frozenset(),
+    "whitelisted_triples": (),
+    "whitelisted_nonstandard_triples": (),
+    "greylist_delay": 60,
+    "retry_window": 24 * 3600,
+    "pass_lifetime": 36 * 24 * 3600,
+    "network_prefix4": 24,
+    "network_prefix6": 64,
+    "database": Path("/var/lib/kamaelia-grey/greylist.sqlite3"),
+    "store_failure": FailMode.ACCEPT,
+    "sweep_interval": 600,
+    "message_size_limit": 50 * 1024 * 1024,
+    "max_connections": 1000,
+    "max_recipients": 1000,
+    "inactivity_timeout": 300,
+    "connect_timeout": 30,
+    "backend_reply_timeout": 300,
+    "backend_final_timeout": 570,
+    "drain_timeout": 30,
+    "greylist_log": None,
+    "greylist_debuglog": None,
+}
+
+
+def test_the_defaults_are_these() -> None:
+    config = Config()
+    assert {field.name: getattr(config, field.name) for field in fields(config)} == DEFAULTS
+
+
+def test_the_defaults_of_the_policy_are_the_same() -> None:
+    config, policy = Config(), Policy()
+    assert (config.greylist_delay, config.retry_window, config.pass_lifetime) == (
+        policy.delay_seconds,
+        policy.window_seconds,
+        policy.pass_seconds,
+    )
+    assert (config.network_prefix4, config.network_prefix6) == (policy.prefix4, policy.prefix6)
+    assert config.store_failure is policy.store_failure
+
+
+def test_the_original_settings_are_all_there() -> None:
+    assert set(SETTINGS) >= ORIGINAL
+
+
+def test_the_table_has_a_row_for_every_field() -> None:
+    assert list(SETTINGS) == [field.name for field in fields(Config)]
+    for setting in SETTINGS.values():
+        assert setting.reason == setting.reason.strip(" .")
+        assert "\n" not in setting.reason
+
+
+def test_a_config_is_frozen_and_can_be_compared_and_copied() -> None:
+    config = Config()
+    with pytest.raises(FrozenInstanceError):
+        config.port = 26  # type: ignore[misc]
+    assert config == Config()
+    assert hash(config) == hash(Config())
+    assert copy.deepcopy(config) == config
+    assert replace(config, port=26).port == 26
+
+
+def test_shapes_say_what_they_take() -> None:
+    assert str(SETTINGS["greylist_log"].shape) == "a file, or empty"
+    assert str(SETTINGS["allowed_domains"].shape) == "list of: domain"
+    assert str(SETTINGS["whitelisted_triples"].shape) == "lines of: client sender recipient"
+
+
+# --- what no single setting shows ---------------------------------------------------------
+
+
+def test_the_defaults_do_not_contradict_each_other() -> None:
+    assert list(contradictions(Config())) == []
+
+
+@pytest.mark.parametrize("window", [1, 60])
+def test_a_window_within_the_delay_is_a_contradiction(window: int) -> None:
+    ((names, message, _),) = contradictions(Config(greylist_delay=60, retry_window=window))
+    assert names[0] == "retry_window"
+    assert "no stranger could ever get in" in message
+    assert list(contradictions(Config(greylist_delay=60, retry_window=61))) == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "server", "circle"),
+    [
+        (("0.0.0.0",), "127.0.0.1", True),  # noqa: S104 - compared
+        (("::",), "::1", True),
+        (("::",), "127.0.0.2", True),
+        (("192.0.2.1",), "192.0.2.1", True),
+        (("192.0.2.1",), "127.0.0.1", False),
+        (("192.0.2.1", "::"), "192.0.2.2", False),
+    ],
+)
+def test_mail_that_goes_round_in_circles_is_noticed(
+    listen: tuple[str, ...], server: str, circle: bool
+) -> None:
+    config = Config(listen=listen, port=25, smtp_ip=server, smtp_port=25)
+    assert bool(list(contradictions(config))) is circle
+    assert list(contradictions(replace(config, smtp_port=26))) == []
+
+
+# --- Config/greylist.conf.dist ------------------------------------------------------------
+
+
+def uncommented(text: str) -> str:
+    """The shipped file with its settings switched on: `#name` and, below it, `#    row`."""
+    text = re.sub(r"^#(?=[a-z]\w* ?[=:])", "", text, flags=re.MULTILINE)
+    return re.sub(r"^#(?=    \S)", "", text, flags=re.MULTILINE)
+
+
+def as_written(setting: Setting) -> str:
+    """A setting at its default, as the shipped file has it."""
+    if isinstance(setting.shape, One) or not setting.default:
+        return f"#{setting.name} = {setting.default}".rstrip()
+    rows = "".join(f"\n#    {row}" for row in setting.default.splitlines())
+    return f"#{setting.name}:{rows}"
+
+
+def test_the_shipped_file_loads_and_changes_nothing() -> None:
+    assert load(DIST) == Config()
+
+
+def test_the_shipped_file_with_every_setting_switched_on_changes_nothing() -> None:
+    text = uncommented(DIST.read_text(encoding="utf-8"))
+    assert re.findall(r"^([a-z]\w*) ?[=:]", text, re.MULTILINE) == list(SETTINGS)
+    assert loads(text) == Config()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_shipped_file_has_the_setting_its_default_and_its_reason(name: str) -> None:
+    setting = SETTINGS[name]
+    paragraphs = DIST.read_text(encoding="utf-8").split("\n\n")
+    (paragraph,) = [p for p in paragraphs if re.search(rf"^#{name} ?[=:]", p, re.MULTILINE)]
+    assert paragraph.rstrip("\n").endswith(as_written(setting))
+    prose = re.sub(r"\s*\n# *", " ", paragraph)
+    assert setting.reason.lower() in prose.lower()
+
+
+def test_the_examples_in_the_shipped_file_load() -> None:
+    text = DIST.read_text(encoding="utf-8")
+    examples = re.findall(r"(?:^#  \| .*\n)+", text, re.MULTILINE)
+    assert len(examples) >= 4
+    for example in examples:
+        assert loads(example.replace("#  | ", "")) != Config()
+
+
+# --- Docs/operating/greylist.conf.md ------------------------------------------------------
+
+
+def table_row(setting: Setting) -> str:
+    """A setting as the manual has it."""
+    default = " ".join(f"`{line}`" for line in setting.default.splitlines()) or "(empty)"
+    return f"| `{setting.name}` | {setting.shape} | {default} | {setting.reason} |"
+
+
+def test_the_manual_has_every_setting_in_the_order_of_the_table() -> None:
+    manual = MANUAL.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `.*$", manual, re.MULTILINE)
+    assert rows == [table_row(setting) for setting in SETTINGS.values()]
+
+
+def test_every_sample_in_the_manual_loads_and_changes_something() -> None:
+    samples = re.findall(
+        r"^```conf\n(.*?)^```$", MANUAL.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert len(samples) >= 7
+    for sample in samples:
+        assert loads(sample) != Config()
+
+
+def test_the_mistakes_in_the_manual_are_what_one_sees() -> None:
+    (shown,) = re.findall(
+        r"^```text\n(.*?)^```$", MANUAL.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    text = "\n\nport = 99999\n\n\n\nalowed_domains:\n    example.org\n"
+    with pytest.raises(ConfigError) as raised:
+        loads(text, "/etc/greylist.conf")
+    assert f"{raised.value}\n" == shown
+
+
+def test_every_shape_is_one_of_two() -> None:
+    assert {type(setting.shape) for setting in SETTINGS.values()} == {One, Rows}

@@ -1,0 +1,55 @@
+"""Types: values are frozen, keys are unambiguous, lifetimes end when they should."""
+
+import doctest
+import sys
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Policy, Reason, Record, Triplet
+
+LIFETIMES = Lifetimes(window_seconds=100, pass_seconds=1000)
+GREY = Record.started(now=5000)
+PASSED = replace(GREY, passed_at=6000)
+
+
+@pytest.mark.parametrize(
+    ("record", "now", "over"),
+    [
+        (GREY, 5000, False),
+        (GREY, 5100, False),
+        (GREY, 5101, True),
+        (GREY, 4000, False),  # first seen in the future
+        (PASSED, 6000, False),
+        (PASSED, 7000, False),
+        (PASSED, 7001, True),
+        (PASSED, 0, False),  # the clock was set back: nobody loses a pass
+    ],
+)
+def test_a_record_is_over_one_second_after_its_last(record: Record, now: int, over: bool) -> None:
+    assert LIFETIMES.is_over(record, now) is over
+
+
+def test_triplets_that_read_the_same_when_joined_stay_different() -> None:
+    assert Triplet("n", "a@b", "c@d") != Triplet("n", "a@bc", "@d")
+    assert hash(Triplet("n", "a@b", "c@d")) != hash(Triplet("n", "a@bc", "@d"))
+
+
+def test_records_cannot_be_changed_in_place() -> None:
+    with pytest.raises(FrozenInstanceError):
+        GREY.passed = 1  # type: ignore[misc]
+
+
+def test_the_policy_hands_its_times_to_the_store() -> None:
+    policy = Policy(window_seconds=7, pass_seconds=8)
+    assert policy.lifetimes == Lifetimes(window_seconds=7, pass_seconds=8)
+
+
+def test_reasons_are_lower_case_words_for_the_mail_log() -> None:
+    assert all(reason.value.replace("-", "").islower() for reason in Reason)
+
+
+def test_the_example_in_the_docstring_is_true() -> None:
+    result = doctest.testmod(sys.modules[Record.__module__])
+    assert result.attempted
+    assert not result.failed

@@ -1,0 +1,225 @@
+"""What every store must do. A new one joins `STORES` and has to pass all of this."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from Kamaelia.Apps.Grey.Core.Merge import merge
+from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
+from Kamaelia.Apps.Grey.Store.Interface import Store
+from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
+from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    "Memory": lambda _folder: MemoryStore(),
+    "Sqlite": lambda folder: SqliteStore(folder / "greylist.sqlite3"),
+}
+LIFETIMES = Lifetimes(window_seconds=100, pass_seconds=1000)
+KEY = Triplet("192.0.2.0/24", "a@example.net", "b@example.org")
+GREY = Record.started(now=5000)
+PASSED = replace(GREY, passed_at=5060, passed=1)
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = STORES[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+def key(number: int) -> Triplet:
+    return Triplet("192.0.2.0/24", f"sender{number:06}@example.net", "b@example.org")
+
+
+def fill(store: Store, records: dict[Triplet, Record]) -> None:
+    with store.batch():
+        for triplet, record in records.items():
+            store.merge(triplet, record)
+
+
+def sweep(store: Store, now: int, limit: int) -> list[int]:
+    removed, after = store.expire(now, LIFETIMES, None, limit)
+    slices = [removed]
+    while after is not None:
+        removed, after = store.expire(now, LIFETIMES, after, limit)
+        slices.append(removed)
+    return slices
+
+
+def test_a_new_store_knows_nobody(store: Store) -> None:
+    assert store.get(KEY) is None
+    assert store.count() == 0
+    assert list(store.scan()) == []
+    assert store.expire(0, LIFETIMES, None, 10) == (0, None)
+
+
+def test_what_was_merged_is_known(store: Store) -> None:
+    store.merge(KEY, GREY)
+    assert store.get(KEY) == GREY
+    assert store.count() == 1
+
+
+def test_a_second_record_is_merged_and_not_written_over_the_first(store: Store) -> None:
+    store.merge(KEY, PASSED)
+    store.merge(KEY, replace(GREY, first_seen=4000))
+    assert store.get(KEY) == merge(PASSED, replace(GREY, first_seen=4000))
+    store.merge(KEY, Record.started(now=9000, generation=1))
+    assert store.get(KEY) == Record.started(now=9000, generation=1)
+
+
+def test_each_field_of_the_key_counts_by_itself(store: Store) -> None:
+    store.merge(Triplet("n", "a@b", "c@d"), GREY)
+    assert store.get(Triplet("n", "a@bc", "@d")) is None
+    assert store.get(Triplet("na", "@b", "c@d")) is None
+
+
+def test_deleting_forgets_and_deleting_the_unknown_is_harmless(store: Store) -> None:
+    store.merge(KEY, GREY)
+    store.delete(KEY)
+    store.delete(KEY)
+    assert store.get(KEY) is None
+
+
+def test_a_batch_sees_its_own_changes_and_keeps_them(store: Store) -> None:
+    with store.batch():
+        store.merge(KEY, GREY)
+        assert store.get(KEY) == GREY
+        store.delete(KEY)
+        store.merge(key(1), PASSED)
+    assert dict(store.scan()) == {key(1): PASSED}
+
+
+def test_a_batch_that_fails_leaves_everything_as_it_was(store: Store) -> None:
+    fill(store, {KEY: GREY, key(1): PASSED})
+    before = dict(store.scan())
+
+    def change_everything_and_fail() -> None:
+        with store.batch():
+            store.merge(KEY, PASSED)
+            store.merge(KEY, replace(PASSED, passed=2))
+            store.merge(key(2), GREY)
+            store.delete(key(1))
+            store.expire(99_999, LIFETIMES, None, 10)
+            assert dict(store.scan()) == {}
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        change_everything_and_fail()
+    assert dict(store.scan()) == before
+
+
+def test_batches_do_not_nest_and_the_store_survives_the_attempt(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.batch(), store.batch():
+        pass
+    store.merge(KEY, GREY)
+    with store.batch():
+        store.merge(key(1), GREY)
+    assert store.count() == 2
+
+
+def test_only_what_is_over_expires(store: Store) -> None:
+    fill(
+        store,
+        {
+            key(1): Record.started(now=5000),
+            key(2): Record.started(now=4999),
+            key(3): replace(GREY, passed_at=4100),
+            key(4): replace(GREY, passed_at=4099),
+            key(5): Record.started(now=9000),  # from the future
+        },
+    )
+    assert sweep(store, now=5100, limit=10) == [2]
+    assert [triplet for triplet, _ in store.scan()] == [key(1), key(3), key(5)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "slices"), [(1, 11), (3, 4), (5, 3), (10, 2), (11, 1), (1000, 1)]
+)
+def test_expiring_goes_through_all_records_in_slices(store: Store, limit: int, slices: int) -> None:
+    fill(store, {key(n): Record.started(now=0 if n % 3 else 9000) for n in range(10)})
+    removed = sweep(store, now=9000, limit=limit)
+    assert sum(removed) == 6
+    assert max(removed) <= limit
+    assert len(removed) == slices
+    assert [triplet for triplet, _ in store.scan()] == [key(n) for n in (0, 3, 6, 9)]
+
+
+def test_a_sweep_finds_its_place_after_the_key_of_its_cursor_is_gone(store: Store) -> None:
+    fill(store, {key(n): Record.started(now=0) for n in range(6)})
+    removed, after = store.expire(9000, LIFETIMES, None, 2)
+    assert (removed, after) == (2, key(1))
+    store.delete(key(2))
+    assert store.expire(9000, LIFETIMES, after, 10) == (3, None)
+
+
+def test_a_scan_gives_all_in_the_order_of_the_keys(store: Store) -> None:
+    odd = [Triplet(a, b, c) for a in ("z", "é", "\U0001f600", "") for b in ("", "é") for c in "zA"]
+    records = {triplet: Record.started(now=n) for n, triplet in enumerate(odd)}
+    fill(store, records | {key(n): GREY for n in range(1200)})
+    scanned = list(store.scan())
+    assert scanned == sorted(scanned, key=lambda item: item[0])
+    assert dict(scanned) == records | {key(n): GREY for n in range(1200)}
+
+
+def test_the_store_may_change_during_a_scan(store: Store) -> None:
+    fill(store, {key(n): GREY for n in range(700)})
+    seen = []
+    for triplet, _record in store.scan():
+        seen.append(triplet)
+        store.delete(triplet)
+        store.tidy()
+    assert seen == [key(n) for n in range(700)]
+    assert store.count() == 0
+
+
+def test_closing_twice_is_harmless(store: Store) -> None:
+    store.merge(KEY, GREY)
+    store.close()
+    store.close()
+
+
+# Surrogates cannot be stored; Normalise never makes any. Everything else can come from a peer.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5) | st.sampled_from(
+    ["'", '"', "\0", "a\0b", "%", "\U0010ffff", "é"]
+)
+keys = st.builds(Triplet, st.sampled_from(["n", ""]), texts, texts)
+times = st.integers(min_value=0, max_value=2000)
+records = st.builds(
+    Record, st.integers(0, 2), times, times, st.none() | times, st.integers(0, 5), st.integers(0, 5)
+)
+operations = st.lists(
+    st.tuples(st.just("merge"), keys, records)
+    | st.tuples(st.just("delete"), keys, records)
+    | st.tuples(st.just("sweep"), keys, records),
+    max_size=20,
+)
+
+
+@pytest.mark.parametrize("name", STORES)
+@settings(max_examples=60, deadline=None)
+@given(operations)
+def test_a_store_does_what_a_dict_does(name: str, steps: list[tuple[str, Triplet, Record]]) -> None:
+    model: dict[Triplet, Record] = {}
+    with TemporaryDirectory() as folder:
+        store = STORES[name](Path(folder))
+        for operation, triplet, record in steps:
+            if operation == "merge":
+                known = model.get(triplet)
+                model[triplet] = record if known is None else merge(known, record)
+                store.merge(triplet, record)
+            elif operation == "delete":
+                model.pop(triplet, None)
+                store.delete(triplet)
+            else:
+                now = record.last_seen
+                model = {k: r for k, r in model.items() if not LIFETIMES.is_over(r, now)}
+                sweep(store, now, limit=2)
+            assert store.get(triplet) == model.get(triplet)
+        assert list(store.scan()) == sorted(model.items(), key=lambda item: item[0])
+        assert store.count() == len(model)
+        store.close()
