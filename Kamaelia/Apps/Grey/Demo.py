@@ -65,8 +65,8 @@ class Mailbox:
 
 
 class MailboxKeeper(component):
-    """MailboxKeeper(mailbox) -> owner of one SMTP session: takes mail for anybody at example.org
-    into the mailbox."""
+    """MailboxKeeper(mailbox, domain=b"example.org") -> owner of one SMTP session: takes mail for
+    anybody in that domain into the mailbox; domain None: for anybody."""
 
     Inboxes = {
         "inbox": "ServerEvent: what the client does",
@@ -77,9 +77,10 @@ class MailboxKeeper(component):
         "signal": "object: unused",
     }
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, domain: bytes | None = b"example.org") -> None:
         super().__init__()
         self._mailbox = mailbox
+        self._domain = domain
         self._parts: list[bytes] = []
 
     def main(self) -> Iterator[object]:
@@ -88,7 +89,7 @@ class MailboxKeeper(component):
             for event in self.Inbox("inbox"):
                 match event:
                     case RecipientGiven(path=path):
-                        known = path.domain.lower() == b"example.org"
+                        known = self._domain in (None, path.domain.lower())
                         self.send(OK if known else UNKNOWN_USER, "outbox")
                     case DataRequested():
                         self._parts.clear()
