@@ -1,8 +1,8 @@
 """
 A component that gains and loses boxes while it runs
-==================================================== For components that serve a number of others
-which nobody knows beforehand: a box for each. What a box is for can be tracked beside it, so that a
-message's box leads back to the thing it is about.
+====================================================
+For components that serve a number of others which nobody knows beforehand: a box for each. What a
+box is for can be tracked beside it, so that a message's box leads back to the thing it is about.
 
 Example Usage
 -------------

@@ -1,8 +1,8 @@
 """
 Everything that Axon raises
-=========================== All are direct subclasses of AxonException, which keeps its arguments as
-given in ``args``; each docstring names the usual causes, because the name alone seldom tells a
-newcomer what to look for.
+===========================
+All are direct subclasses of AxonException, which keeps its arguments as given in ``args``; each
+docstring names the usual causes, because the name alone seldom tells a newcomer what to look for.
 
 Example Usage
 -------------

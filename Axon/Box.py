@@ -1,8 +1,9 @@
 """
 Postboxes: where messages wait and how they get there
-===================================================== A component reads from inboxes and writes to
-outboxes; linkages join them. Delivery is immediate: a send puts the message into the storage of the
-inbox at the end of the chain of linkages and wakes that inbox's owner. There is no postman.
+=====================================================
+A component reads from inboxes and writes to outboxes; linkages join them. Delivery is immediate: a
+send puts the message into the storage of the inbox at the end of the chain of linkages and wakes
+that inbox's owner. There is no postman.
 
 What makes it fast is decided when boxes are linked, so that nothing is left to decide when a
 message moves:
@@ -122,24 +123,26 @@ class _Box:
         round for ever."""
         if source.target is not None:
             raise BoxAlreadyLinkedToDestination(self, source.target, source)
-        box: Inbox | Outbox | None = self._self()
-        while box is not None:
-            if box is source:
-                raise LinkageCycle(source)
-            box = box.target
-        _check_room(source, self._self())
-        source.target = self._self()
+        final = me = self._self()
+        while final is not source and final.target is not None:
+            final = final.target
+        if final is source:
+            raise LinkageCycle(source)
+        if type(source) is Inbox and source.q:
+            _check_room(source, final)
+        source.target = me
         if self.sources is None:
-            self.sources = {}
-        self.sources[source] = None
-        _retarget(source)
+            self.sources = {source: None}
+        else:
+            self.sources[source] = None
+        _retarget(source, final)
 
     def removesource(self, source: Inbox | Outbox) -> None:
         """Undo addsource; messages stay where they are."""
         if self.sources is not None and source in self.sources:
             del self.sources[source]
             source.target = None
-            _retarget(source)
+            _retarget(source, source)
 
     def _self(self) -> Inbox | Outbox:
         raise NotImplementedError
@@ -374,12 +377,11 @@ class Outbox(_Box):
         return True
 
 
-def _check_room(source: Inbox | Outbox, sink: Inbox | Outbox) -> None:
+def _check_room(source: Inbox, final: Inbox | Outbox) -> None:
     """Refuse a link whose waiting messages do not fit: all of them move on, or none."""
-    final = sink.final()
-    if not isinstance(source, Inbox) or not isinstance(final, Inbox) or final.size is None:
+    if not isinstance(final, Inbox) or final.size is None:
         return
-    if source.q and len(final.q) + len(source.q) > final.size:
+    if len(final.q) + len(source.q) > final.size:
         raise noSpaceInBox(len(final.q), final.size)
 
 
@@ -391,11 +393,14 @@ def _stop_waiting(sender: Owner, sink: Inbox | _Sink) -> None:
         sender.unpause()
 
 
-def _retarget(box: Inbox | Outbox) -> None:
-    """Work out the final sink again for box and for everything upstream of it, with an explicit
-    stack: chains may be longer than Python's recursion limit. Messages that waited in the middle
-    move on."""
-    final = box.final()
+def _retarget(box: Inbox | Outbox, final: Inbox | Outbox) -> None:
+    """Make final the sink of box and of everything upstream of it, with an explicit stack: chains
+    may be longer than Python's recursion limit. Messages that waited in the middle move on."""
+    if type(box) is Outbox and not box.sources and box.sink is NULL_SINK:
+        # The usual first link, which must be cheap: a connection of a server makes a dozen.
+        if isinstance(final, Inbox):
+            box.sink = _SelfSink(final) if final.owner is box.owner else final
+        return
     stack: list[Inbox | Outbox] = [box]
     while stack:
         current = stack.pop()

@@ -1,9 +1,9 @@
 """
 A microprocess with boxes: the class people subclass
-==================================================== A component reads from its inboxes, writes to
-its outboxes and knows nobody: who is at the other end of a box is decided by linkages. Declare the
-boxes with a sentence each, write ``main`` as a generator, and let it sleep when there is nothing to
-do.
+====================================================
+A component reads from its inboxes, writes to its outboxes and knows nobody: who is at the other end
+of a box is decided by linkages. Declare the boxes with a sentence each, write ``main`` as a
+generator, and let it sleep when there is nothing to do.
 
 Keyword arguments become attributes before the boxes are made, so class attributes are settings with
 defaults that a subclass or a caller changes: ``class Mine(Server): port = 1500`` and

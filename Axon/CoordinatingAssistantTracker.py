@@ -1,8 +1,8 @@
 """
 Named services and shared values
-================================ A place to leave word of what exists: a component registers one of
-its inboxes as a service, others look it up by name and link to it. To be used in the scheduler's
-thread only.
+================================
+A place to leave word of what exists: a component registers one of its inboxes as a service, others
+look it up by name and link to it. To be used in the scheduler's thread only.
 
 Example Usage
 -------------

@@ -1,8 +1,9 @@
 """
 Messages about running, not about data
-====================================== Two kinds: those that travel from "signal" to "control" boxes
-(producerFinished: no more data will come, finish what you have; shutdownMicroprocess: stop now),
-and those that a ``main`` yields to the scheduler (newComponent, WaitComplete).
+======================================
+Two kinds: those that travel from "signal" to "control" boxes (producerFinished: no more data will
+come, finish what you have; shutdownMicroprocess: stop now), and those that a ``main`` yields to the
+scheduler (newComponent, WaitComplete).
 
 The two shutdown messages are unrelated classes on purpose: a receiver may treat them differently.
 One that does not should handle both; ``isinstance(message, (producerFinished,

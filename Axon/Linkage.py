@@ -1,9 +1,10 @@
 """
 One connection between two boxes
-================================ A linkage says which box leads where; making one connects nothing,
-``postoffice.link`` (and so ``component.link``) does. Its direction is the ``passthrough`` number of
-the original: 0 from an outbox to an inbox, 1 from a parent's inbox to a child's inbox, 2 from a
-child's outbox to a parent's outbox.
+================================
+A linkage says which box leads where; making one connects nothing, ``postoffice.link`` (and so
+``component.link``) does. Its direction is the ``passthrough`` number of the original: 0 from an
+outbox to an inbox, 1 from a parent's inbox to a child's inbox, 2 from a child's outbox to a
+parent's outbox.
 
 Example Usage
 -------------

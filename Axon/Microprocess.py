@@ -1,8 +1,9 @@
 """
 A generator that can be activated, paused, woken and stopped
-============================================================ A microprocess is what the scheduler
-runs: its ``main`` is a generator, and each ``yield`` gives the others a turn. ``pause()`` takes
-effect at the next yield: from then on the microprocess costs nothing until something wakes it.
+============================================================
+A microprocess is what the scheduler runs: its ``main`` is a generator, and each ``yield`` gives the
+others a turn. ``pause()`` takes effect at the next yield: from then on the microprocess costs
+nothing until something wakes it.
 
 States, and where they are kept:
 

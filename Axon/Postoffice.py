@@ -1,8 +1,9 @@
 """
 The linkages that one component made
-==================================== A component can only undo what it made itself, and all of that
-is undone when it ends. Linkages are indexed by the components they join, so that a server with ten
-thousand connections unlinks one of them in constant time.
+====================================
+A component can only undo what it made itself, and all of that is undone when it ends. Linkages are
+indexed by the components they join, so that a server with ten thousand connections unlinks one of
+them in constant time.
 
 Example Usage
 -------------
@@ -28,16 +29,18 @@ if TYPE_CHECKING:
 class postoffice:
     """postoffice(debugname="") -> keeps, makes and cuts linkages."""
 
-    __slots__ = ("_all", "_by_component", "debugname")
+    __slots__ = ("_all", "_index", "debugname")
 
     def __init__(self, debugname: str = "") -> None:
         self.debugname = debugname + ":" if debugname else ""
         # With the boxes joined: an adaptive component may meanwhile have deleted one, or made
         # another of the same name, so a cut cannot go by the names.
         self._all: dict[linkage, tuple[Inbox | Outbox, Inbox | Outbox]] = {}
-        # Keyed by id(): boxes' owners need not be hashable. An entry lives only as long as one of
-        # its linkages, which holds the component, so an id cannot be taken over by another object.
-        self._by_component: dict[int, dict[linkage, None]] = {}
+        # Linkages by the components they join; made when somebody first unlinks a component, since
+        # most postoffices only ever cut everything at once. Keyed by id(): boxes' owners need not
+        # be hashable. An entry lives only as long as one of its linkages, which holds the
+        # component, so an id cannot be taken over by another object.
+        self._index: dict[int, dict[linkage, None]] | None = None
 
     @property
     def linkages(self) -> list[linkage]:
@@ -64,9 +67,8 @@ class postoffice:
         else:
             _add_with_limit(boxes[0], boxes[1], pipewidth)
         self._all[made] = boxes
-        index = self._by_component
-        index.setdefault(id(made.source), {})[made] = None
-        index.setdefault(id(made.sink), {})[made] = None
+        if self._index is not None:
+            self._enter(self._index, made)
         return made
 
     def unlink(self, thecomponent: object = None, thelinkage: linkage | None = None) -> None:
@@ -74,12 +76,18 @@ class postoffice:
         if thelinkage is not None and thelinkage in self._all:
             self._cut(thelinkage)
         if thecomponent is not None:
-            for cut in list(self._by_component.get(id(thecomponent), ())):
+            if self._index is None:
+                self._index = {}
+                for made in self._all:
+                    self._enter(self._index, made)
+            for cut in list(self._index.get(id(thecomponent), ())):
                 self._cut(cut)
 
     def unlinkAll(self) -> None:
-        for cut in list(self._all):
-            self._cut(cut)
+        self._index = None
+        while self._all:
+            source, sink = self._all.popitem()[1]
+            sink.removesource(source)
 
     def islinkageregistered(self, thelinkage: linkage) -> int:
         return 1 if thelinkage in self._all else 0
@@ -88,12 +96,18 @@ class postoffice:
 
     def _cut(self, cut: linkage) -> None:
         source, sink = self._all.pop(cut)
-        for end in {id(cut.source), id(cut.sink)}:
-            of_end = self._by_component[end]
-            del of_end[cut]
-            if not of_end:
-                del self._by_component[end]
+        if self._index is not None:
+            for end in {id(cut.source), id(cut.sink)}:
+                of_end = self._index[end]
+                del of_end[cut]
+                if not of_end:
+                    del self._index[end]
         sink.removesource(source)
+
+    @staticmethod
+    def _enter(index: dict[int, dict[linkage, None]], made: linkage) -> None:
+        index.setdefault(id(made.source), {})[made] = None
+        index.setdefault(id(made.sink), {})[made] = None
 
     def __str__(self) -> str:
         return (

@@ -1,8 +1,8 @@
 """
 Who runs next, and what everybody waits for
-=========================================== The scheduler gives each awake microprocess one step of
-its generator in turn, puts those that paused to sleep, and waits in one place for sockets, timers
-and threads when nobody is awake.
+===========================================
+The scheduler gives each awake microprocess one step of its generator in turn, puts those that
+paused to sleep, and waits in one place for sockets, timers and threads when nobody is awake.
 
 The run queue is one list that only grows, read through one list iterator; a wake-up and a
 re-queueing are both ``list.append``. It is cleared when it is used up and trimmed when its used

@@ -1,8 +1,9 @@
 """
 Testing components
-================== ``drive`` runs one component by itself: messages in, all that it sent out, no
-wiring and no waiting. ``FakeClock`` is time under the test's control. Together they test a
-component that waits an hour in no time and the same way every time.
+==================
+``drive`` runs one component by itself: messages in, all that it sent out, no wiring and no waiting.
+``FakeClock`` is time under the test's control. Together they test a component that waits an hour in
+no time and the same way every time.
 
 Example Usage
 -------------

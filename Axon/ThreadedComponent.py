@@ -1,8 +1,8 @@
 """
 A component whose main may block
-================================ ``main`` is an ordinary method and runs in a daemon thread of its
-own, for files, databases and libraries that block. The rest of the system sees an ordinary
-component.
+================================
+``main`` is an ordinary method and runs in a daemon thread of its own, for files, databases and
+libraries that block. The rest of the system sees an ordinary component.
 
 Between the two stand queues, one a box. A generator in the scheduler (the thread's agent there)
 moves messages between boxes and queues; the thread only ever touches queues, whose append and
@@ -40,6 +40,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 from Axon.AdaptiveCommsComponent import AdaptiveMixin
@@ -63,6 +64,7 @@ class threadedcomponent(component):
         self._from_thread: dict[str, deque[Any]] = {name: deque() for name in self.outboxes}
         self._something = threading.Event()  # for the thread: look at your queues
         self._agent_told = False  # the agent will look at the queues anyway
+        self._wants_room = False  # the thread found a queue to the outside full
         self._told_to_stop = False
         self._thread: threading.Thread | None = None
         self._held = False
@@ -109,6 +111,37 @@ class threadedcomponent(component):
     def _exchange(self) -> bool:
         """Move messages both ways; True if some for the outside are left because a receiver is
         full."""
+        # Counted before the data is looked at: what the thread sent before these is seen below.
+        signals = self._from_thread.get("signal", ())
+        how_many = len(signals)
+        moved = self._take_all_in()
+        sent = 0
+        left = False
+        for name, queue in self._from_thread.items():
+            if name != "signal":
+                sent += self._send_out(name, queue, None)
+                left |= bool(queue)
+        if how_many and not left:  # a shutdown must not overtake data
+            sent += self._send_out("signal", self._from_thread["signal"], how_many)
+        if sent and self._wants_room:
+            self._wants_room = False
+            moved = True
+        if moved:
+            self._something.set()
+        return left or bool(signals)
+
+    def _send_out(self, name: str, queue: deque[Any], most: int | None) -> int:
+        """Send what the receiver has room for; how many that were."""
+        sent = 0
+        with suppress(noSpaceInBox):  # we are woken when there is room
+            while queue and sent != most:
+                component.send(self, queue[0], name)
+                queue.popleft()
+                sent += 1
+        return sent
+
+    def _take_all_in(self) -> bool:
+        """Fill the thread's queues, data before control; True if anything moved."""
         moved = False
         data_left = False
         for name, queue in self._to_thread.items():
@@ -117,19 +150,7 @@ class threadedcomponent(component):
                 data_left |= bool(self.inboxes[name].q)
         if "control" in self._to_thread and not data_left:
             moved |= self._take_in("control", self._to_thread["control"])
-        left = False
-        for name, queue in self._from_thread.items():
-            had = len(queue)
-            try:
-                while queue:
-                    component.send(self, queue[0], name)
-                    queue.popleft()
-            except noSpaceInBox:
-                left = True
-            moved |= had > len(queue) and had >= self.queuelengths
-        if moved:
-            self._something.set()
-        return left
+        return moved
 
     def _take_in(self, name: str, queue: deque[Any]) -> bool:
         box = self.inboxes[name]
@@ -184,7 +205,10 @@ class threadedcomponent(component):
             return
         queue = self._from_thread[boxname]
         if len(queue) >= self.queuelengths:
-            raise noSpaceInBox(len(queue), self.queuelengths)
+            # Said first, then looked at again: the agent makes room first, then asks who wants it.
+            self._wants_room = True
+            if len(queue) >= self.queuelengths:
+                raise noSpaceInBox(len(queue), self.queuelengths)
         queue.append(message)
         if not self._agent_told:
             self._tell_agent()
@@ -300,8 +324,15 @@ class threadedadaptivecommscomponent(AdaptiveMixin, threadedcomponent):
         self._in_scheduler(delete)
 
     def deleteOutbox(self, name: str) -> None:
+        """As of any adaptive component. Raises noSpaceInBox while the receiver has no room for what
+        was sent: pause() and try again."""
+
         def delete() -> None:
             self._exchange()  # what was sent on it goes first
+            left = len(self._from_thread.get(name, ()))
+            if left:
+                self._wants_room = True
+                raise noSpaceInBox(left, self.queuelengths)
             AdaptiveMixin.deleteOutbox(self, name)
             self._from_thread = {
                 key: queue for key, queue in self._from_thread.items() if key != name

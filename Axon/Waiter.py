@@ -1,9 +1,9 @@
 """
 The one place where a program waits
-=================================== A scheduler with nothing to run waits for sockets, threads and
-the next timer together, in one system call, so an idle program uses no CPU and needs no polling.
-What does the waiting is an object handed to the scheduler, so that a test can give it one in which
-time is virtual (see Axon.Testing).
+===================================
+A scheduler with nothing to run waits for sockets, threads and the next timer together, in one
+system call, so an idle program uses no CPU and needs no polling. What does the waiting is an object
+handed to the scheduler, so that a test can give it one in which time is virtual (see Axon.Testing).
 
 Rules of the epoll one:
 

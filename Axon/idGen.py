@@ -1,8 +1,9 @@
 """
 Unique names and numbers
-======================== One counter serves the whole process, so a number identifies one thing and
-a larger one was made later. The text form is ``<module>.<Class>_<number>``: tools cut it at the
-last dot to get a short name.
+========================
+One counter serves the whole process, so a number identifies one thing and a larger one was made
+later. The text form is ``<module>.<Class>_<number>``: tools cut it at the last dot to get a short
+name.
 
 Example Usage
 -------------

@@ -97,8 +97,10 @@ def help_of(program: str) -> str:
 
 def complaint_about_console(line: str) -> str | None:
     """Say which word of a shown command line the program's help does not know."""
+    if not line.startswith("$ "):
+        return None  # what the program says: no words of a shell
     words = shlex.split(line.removeprefix("$ "), comments=True)
-    if not line.startswith("$ ") or not words or words[0] not in PROGRAMS:
+    if not words or words[0] not in PROGRAMS:
         return None
     options = [word.partition("=")[0] for word in words[1:] if word.startswith("-")]
     commands = words[1:2] if words[0] == "./go" else []  # the daemon has options only

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """
 Play an SMTP dialogue file against a server
-=========================================== The files under Test/Dialogues say what a client sends
-and what it must hear. This plays one against any server that listens, and says where the server
-first answers something else::
+===========================================
+The files under Test/Dialogues say what a client sends and what it must hear. This plays one against
+any server that listens, and says where the server first answers something else::
 
     python Tools/ReplayDialogue.py 127.0.0.1:2525 Test/Dialogues/unknown-verb.smtp
 

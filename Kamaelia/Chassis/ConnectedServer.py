@@ -29,14 +29,17 @@ line in the log. If the protocol has a method ``last_words() -> bytes``, the cli
 
 The port is bound when the server is activated: a port that cannot be had is an OSError there.
 shutdownMicroprocess (so serverShutdown too) at "control", or from a protocol's outbox
-"serversignal", closes the port and passes the shutdown to every protocol; the server ends when the
-last connection has. producerFinished is ignored: a server outlives its data."""
+"serversignal", closes the port and passes the shutdown to every protocol; ``stop_listening()``
+closes the port only. Either way the server ends when the last connection has. producerFinished is
+ignored: a server outlives its data.
+"""
 
 from __future__ import annotations
 
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any, Self
 
 from Axon.Component import component
@@ -44,8 +47,8 @@ from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
-from Kamaelia.Internet.TCPServer import Address, SocketOptions, TCPServer
-from Kamaelia.IPC import newCSA, shutdownCSA
+from Kamaelia.Internet.TCPServer import Address, SocketOptions, TCPServer, host_and_port
+from Kamaelia.IPC import newCSA
 
 log = logging.getLogger(__name__)
 
@@ -54,27 +57,33 @@ ProtocolFactory = Callable[..., component]
 
 def stop_tree(thecomponent: component) -> None:
     """Stop a component and everything it looks after, the innermost first."""
-    for child in thecomponent.children:
-        stop_tree(child)
-    thecomponent.stop()
+    with ExitStack() as stops:  # each is called, whatever another one raises
+        stops.callback(thecomponent.stop)
+        for child in thecomponent.children:
+            stops.callback(stop_tree, child)
 
 
 class _Connection:
-    """One client: its socket's component, its protocol's, and what happens when either of them ends
-    or fails."""
+    """One client: its socket's component, its protocol's, and what happens when one ends or fails.
 
-    __slots__ = ("adapter", "peer", "protocol", "server")
+    Each is let go of once it is not needed any more. The guard of a protocol is a method of this,
+    so that otherwise no connection could be freed without the garbage collector.
+    """
+
+    __slots__ = ("adapter", "peer", "protocol", "protocol_over", "server")
 
     def __init__(
         self, server: ServerCore, adapter: ConnectedSocketAdapter, protocol: component, peer: str
     ) -> None:
         self.server = server
-        self.adapter = adapter
-        self.protocol = protocol
+        self.adapter: ConnectedSocketAdapter | None = adapter
+        self.protocol: component | None = protocol
+        self.protocol_over = False
         self.peer = peer
 
-    def start(self) -> None:
-        server, adapter, protocol = self.server, self.adapter, self.protocol
+    def start(self, adapter: ConnectedSocketAdapter, protocol: component) -> None:
+        """Link the two and activate them. Raises KeyError for a protocol without boxes for data."""
+        server = self.server
         server.link((adapter, "outbox"), (protocol, "inbox"))
         server.link((protocol, "outbox"), (adapter, "inbox"))
         if "control" in protocol.inboxes:
@@ -83,16 +92,31 @@ class _Connection:
             server.link((protocol, "signal"), (adapter, "control"))
         if "serversignal" in protocol.outboxes:
             server.link((protocol, "serversignal"), (server, "control"))
-        protocol.isolate(self.failed)
-        adapter.isolate(self.failed)
-        protocol.call_on_close(self.protocol_ended)
+        guard = self.failed
+        protocol.isolate(guard)
+        adapter.isolate(guard)
+        protocol.call_on_close(self._protocol_ended)
+        adapter.call_on_close(self._adapter_ended)
         adapter.activate(Scheduler=server.scheduler)
         protocol.activate(Scheduler=server.scheduler)
 
-    def protocol_ended(self) -> None:
-        # It may have said so itself; the socket's component hears it twice without harm.
-        self.adapter.inboxes["control"].deliver(producerFinished(self.protocol))
-        self.server.unlink(thecomponent=self.protocol)
+    def _protocol_ended(self) -> None:
+        self.protocol_over = True
+        self.server.unlink(self.protocol)
+        if self.adapter is None:
+            self.protocol = None
+        else:
+            # The protocol may have said so itself; hearing it twice does no harm.
+            self.adapter.inboxes["control"].deliver(producerFinished(self.server))
+
+    def _adapter_ended(self) -> None:
+        adapter, self.adapter = self.adapter, None
+        self.server.unlink(adapter)
+        self.server._forget_connection(adapter)
+        if self.protocol_over:
+            self.protocol = None
+        elif self.protocol is not None and "control" not in self.protocol.inboxes:
+            self._stop_protocol(self.protocol)  # it could not be told
 
     def failed(self, culprit: microprocess, error: Exception) -> None:
         """An exception in one of our components: log it, say the last words, close."""
@@ -102,19 +126,41 @@ class _Connection:
             culprit.name,
             exc_info=error,
         )
-        if culprit is self.adapter:
-            stop_tree(self.protocol)
-            return
+        if self.adapter is not None:
+            self._say_last_words(self.adapter)
+            self.adapter.inboxes["control"].deliver(producerFinished(self.server))
+        if self.protocol is not None:
+            self._stop_protocol(self.protocol)
+
+    def _say_last_words(self, adapter: ConnectedSocketAdapter) -> None:
         last_words = getattr(self.protocol, "last_words", None)
-        if last_words is not None:
-            self.adapter.inboxes["inbox"].deliver(last_words())
-        stop_tree(self.protocol)
+        if last_words is None:
+            return
+        try:
+            adapter.inboxes["inbox"].deliver(last_words())
+        except Exception:
+            log.exception("connection from %s: its last words failed", self.peer)
+
+    def _stop_protocol(self, protocol: component) -> None:
+        try:
+            stop_tree(protocol)
+        except Exception:
+            log.exception("connection from %s: its protocol could not be stopped", self.peer)
 
     def shut_down(self, message: object) -> None:
-        if "control" in self.protocol.inboxes:
+        """Hand a shutdown to the protocol; to the socket if the protocol cannot be told."""
+        if self.protocol is not None and "control" in self.protocol.inboxes:
             self.protocol.inboxes["control"].deliver(message)
-        else:
+        elif self.adapter is not None:
             self.adapter.inboxes["control"].deliver(producerFinished(self.server))
+
+    def stop(self) -> None:
+        """Close at once."""
+        with ExitStack() as stops:
+            if self.adapter is not None:
+                stops.callback(self.adapter.stop)
+            if self.protocol is not None:
+                stops.callback(stop_tree, self.protocol)
 
 
 class ServerCore(component):
@@ -186,28 +232,33 @@ class ServerCore(component):
         if self.server is not None:
             self.server.activate(Scheduler=self.scheduler)
         stop: object = None
-        while stop is None or self._connections or not self.dataReady("_serverEnded"):
+        while True:
             for message in self.Inbox("_socketactivity"):
-                self._handle_activity(message, stop)
+                if isinstance(message, newCSA):
+                    self._take_on(message.object, stop)  # type: ignore[arg-type]
             for message in self.Inbox("control"):
                 if stop is None and (
                     isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess
                 ):
                     stop = message
                     self._shut_down(stop)
-            if stop is None or self._connections or not self.dataReady("_serverEnded"):
-                self.pause()
-                yield 1
-        self.send(stop, "signal")
+            if self.dataReady("_serverEnded") and not self._connections:
+                break
+            self.pause()
+            yield 1
+        self.send(stop if stop is not None else self.recv("_serverEnded"), "signal")
 
     def stop(self) -> None:
         """Close the port and every connection at once."""
-        for connection in list(self._connections.values()):
-            stop_tree(connection.protocol)
-            connection.adapter.stop()
-        if self.server is not None:
-            self.server.stop()
-        super().stop()
+        with ExitStack() as stops:  # each is called, whatever another one raises
+            stops.callback(super().stop)
+            if self.server is not None:
+                stops.callback(self.server.stop)
+            for message in self.Inbox("_socketactivity"):
+                if isinstance(message, newCSA):
+                    stops.callback(message.object.stop)  # type: ignore[attr-defined]
+            for connection in list(self._connections.values()):
+                stops.callback(connection.stop)
 
     def stop_listening(self) -> None:
         """Close the port; the clients that are connected are served to their end."""
@@ -218,41 +269,37 @@ class ServerCore(component):
         made: component = self.protocol(**peer)
         return made
 
-    def _handle_activity(self, message: object, stop: object) -> None:
-        if isinstance(message, newCSA):
-            self._take_on(message.object, stop)  # type: ignore[arg-type]
-        elif isinstance(message, shutdownCSA):
-            connection = self._connections.pop(message.object, None)
-            if connection is not None:
-                self.unlink(thecomponent=connection.adapter)
-
     def _take_on(self, adapter: ConnectedSocketAdapter, stop: object) -> None:
-        peer = ""
         try:
-            peer, peerport = _host_and_port(adapter.sock.getpeername())
-            localip, localport = _host_and_port(adapter.sock.getsockname())
-            protocol = self.make_protocol(
-                peer=peer, peerport=peerport, localip=localip, localport=localport
-            )
+            peer, peerport = host_and_port(adapter.sock.getpeername())
+            localip, localport = host_and_port(adapter.sock.getsockname())
         except OSError as error:  # gone before we looked
             log.debug("connection lost before it was served: %s", error)
             self._give_up(adapter)
             return
+        try:
+            protocol = self.make_protocol(
+                peer=peer, peerport=peerport, localip=localip, localport=localport
+            )
+            connection = _Connection(self, adapter, protocol, peer)
+            connection.start(adapter, protocol)
         except Exception:
             log.exception(
                 "connection from %s closed: its protocol component could not be made", peer
             )
             self._give_up(adapter)
             return
-        connection = _Connection(self, adapter, protocol, peer)
         self._connections[adapter] = connection
-        connection.start()
         if stop is not None:
             connection.shut_down(stop)
 
     def _give_up(self, adapter: ConnectedSocketAdapter) -> None:
         adapter.activate(Scheduler=self.scheduler)
         adapter.inboxes["control"].deliver(shutdownMicroprocess(self))
+
+    def _forget_connection(self, adapter: object) -> None:
+        self._connections.pop(adapter, None)
+        self.unpause()  # it may have been the last one that we wait for
 
     def _shut_down(self, message: object) -> None:
         self.send(message, "_serversignal")
@@ -276,10 +323,6 @@ class FastRestartServer(ServerCore):
 
 
 MoreComplexServer = ServerCore
-
-
-def _host_and_port(address: Any) -> tuple[str, int]:  # noqa: ANN401 - a socket address of any family
-    return (address[0], address[1]) if isinstance(address, tuple) else (str(address), 0)
 
 
 __kamaelia_components__ = (ServerCore, SimpleServer, FastRestartServer)

@@ -49,7 +49,6 @@ from Axon.Linkage import Passthrough
 from Kamaelia.Chassis.Pipeline import MembersMixin
 
 Linkages = Mapping[tuple[str, str], tuple[str, str]]
-_Layout = dict[tuple[str, str], tuple[str, str]]
 _Boxes = Mapping[str, str] | Collection[str]
 
 _NEAR = 0.8  # of difflib: one wrong or swapped letter in a short name
@@ -75,14 +74,14 @@ class Graphline(MembersMixin, component):
     }
 
     def __init__(self, linkages: Linkages | None = None, **components: component) -> None:
-        layout = _read(linkages, components)
+        layout = _checked(linkages, components)
         implied_in = [box for name, box in layout if name not in components]
         implied_out = [box for name, box in layout.values() if name not in components]
         super().__init__(
             Inboxes=_with(implied_in, self.Inboxes), Outboxes=_with(implied_out, self.Outboxes)
         )
         self.components = components
-        self.layout = layout
+        self.layout = layout  # not copied: a server makes thousands from one dictionary
         for (name, box), (sinkname, sinkbox) in layout.items():
             source, sink = components.get(name, self), components.get(sinkname, self)
             direction = Passthrough.OUTBOX_TO_INBOX
@@ -117,14 +116,14 @@ class Graphline(MembersMixin, component):
     def _tell_members(self, message: object) -> None:
         # No linkages stand for this: it happens once in the life of most graphs, and a box and a
         # linkage for each member would have to be kept for as long.
-        linked = set(self.layout.values())
+        linked = {(sink, box) for sink, box in self.layout.values()}
         for name, member in self.components.items():
             if (name, "control") not in linked and "control" in member.inboxes:
                 member.inboxes["control"].deliver(message)
 
 
-def _read(linkages: Linkages | None, components: Mapping[str, object]) -> _Layout:
-    """A copy of the linkages, in which every name and every shape is right."""
+def _checked(linkages: Linkages | None, components: Mapping[str, object]) -> Linkages:
+    """The linkages, in which every name and every shape is right."""
     if linkages is None:
         raise BadLinkages("Graphline() needs linkages={(name, box): (name, box)}, if only {}")
     for name, member in components.items():
@@ -132,8 +131,7 @@ def _read(linkages: Linkages | None, components: Mapping[str, object]) -> _Layou
             raise BadLinkages(f"Graphline takes component instances: {name}={member!r}")
     if not isinstance(linkages, Mapping) or not all(map(_is_pair_of_ends, linkages.items())):
         raise BadLinkages(f"linkages must be {{(name, box): (name, box)}}, this is {linkages!r}")
-    layout = {source: (name, box) for source, (name, box) in linkages.items()}
-    for source, sink in layout.items():
+    for source, sink in linkages.items():
         foreign = [name for name, _ in (source, sink) if name not in components]
         for name in foreign:
             _refuse_misspelt(name, components)
@@ -142,7 +140,7 @@ def _read(linkages: Linkages | None, components: Mapping[str, object]) -> _Layou
                 f"the linkage from {source} to {sink} has no member at either end; the members are"
                 f" {list(components)}"
             )
-    return layout
+    return linkages
 
 
 def _is_pair_of_ends(pair: object) -> bool:

@@ -43,13 +43,14 @@ import logging
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
 from fcntl import ioctl
 from termios import FIONREAD
 
 from Axon.AxonExceptions import noSpaceInBox
+from Axon.Box import Inbox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Scheduler import Timer
@@ -73,53 +74,67 @@ class State(Enum):
     CLOSED = "the socket is gone"
 
 
+_OPEN = State.OPEN  # looking it up in its class costs as much as delivering a message
+
 class _SendQueue:
     """Storage of the inbox: sends what is appended, keeps what the socket does not take yet."""
 
-    __slots__ = ("adapter", "chunks", "waiting_bytes")
+    __slots__ = ("adapter", "box", "chunks", "waiting_bytes")
 
-    def __init__(self, adapter: ConnectedSocketAdapter) -> None:
+    def __init__(self, adapter: ConnectedSocketAdapter, box: Inbox) -> None:
         self.adapter = adapter
-        self.chunks: deque[memoryview] = deque()
+        self.box = box
+        # None while nothing waits, as nearly always: an empty deque would be 760 bytes.
+        self.chunks: deque[memoryview] | None = None
         self.waiting_bytes = 0
 
     def __len__(self) -> int:
-        return len(self.chunks)
+        return len(self.chunks) if self.chunks else 0
 
     def append(self, data: bytes) -> None:
         adapter = self.adapter
-        if self.chunks:
-            size = adapter.inboxes["inbox"].size
-            if size is not None and len(self.chunks) >= size:
-                raise noSpaceInBox(len(self.chunks), size)
-        elif adapter.inboxes["inbox"].size == 0:
-            raise noSpaceInBox(0, 0)
-        if adapter.state is not State.OPEN:
+        size = self.box.size
+        if size is not None and len(self) >= size:
+            raise noSpaceInBox(len(self), size)
+        if adapter.state is not _OPEN:
             return  # our side has finished, or the peer is gone: nobody is left to tell
         if not isinstance(data, _BYTES):
             adapter.bad_data(data)
             return
-        if not self.chunks:
+        sent = 0
+        if self.chunks is None:
             try:
                 sent = adapter.sock.send(data)
             except BlockingIOError:
-                sent = 0
+                pass
             except OSError as error:
-                adapter.fail(error)
+                adapter.fail_to_send(error)
                 return
-            adapter.touch()
+            if adapter._idle is not None:
+                adapter.touch()
             if sent == len(data):
                 return
-        else:
-            sent = 0
+        self.keep(data, sent)
+        adapter.watch()
+
+    def keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
+        """Keep what is left of data after the first so many bytes."""
+        if not isinstance(data, bytes):
+            # A copy: the owner may change or resize it. And bytes: a view may be of wider items.
+            data, sent = memoryview(data).cast("B")[sent:].tobytes(), 0
         rest = memoryview(data)[sent:]
+        if self.chunks is None:
+            self.chunks = deque()
         self.chunks.append(rest)
         self.waiting_bytes += len(rest)
-        adapter.watch()
 
     def popleft(self) -> bytes:
         """For whoever links the inbox onwards: the oldest chunk not yet sent."""
+        if self.chunks is None:
+            raise IndexError("nothing waits to be sent")
         chunk = self.chunks.popleft()
+        if not self.chunks:
+            self.chunks = None
         self.waiting_bytes -= len(chunk)
         return bytes(chunk)
 
@@ -139,10 +154,12 @@ class _SendQueue:
                 chunks[0] = chunk[sent:]
                 break
             chunks.popleft()
+        if not chunks:
+            self.chunks = None
         return progress
 
     def clear(self) -> None:
-        self.chunks.clear()
+        self.chunks = None
         self.waiting_bytes = 0
 
 
@@ -166,9 +183,24 @@ class ConnectedSocketAdapter(component):
         "_selectorSignal": "object: unused",
     }
 
-    inbox_limit: int | None = (
-        None  # messages that may wait to be sent; then senders get noSpaceInBox
+    __slots__ = (
+        "_deadline",
+        "_held",
+        "_idle",
+        "_mask",
+        "_peer_finished",
+        "_queue",
+        "_reading",
+        "_told_creator",
+        "crashOnBadDataToSend",
+        "noisyErrors",
+        "reason",
+        "sock",
+        "state",
+        "when_gone",
     )
+
+    inbox_limit: int | None = None  # messages that may wait to be sent; then noSpaceInBox
     read_ahead = 4  # messages of up to 64 KiB that may wait at the receiver
     write_high = 262_144  # bytes waiting to be sent above which nothing more is read
     inactivity_timeout: float | None = None  # seconds without a byte either way
@@ -190,11 +222,13 @@ class ConnectedSocketAdapter(component):
         self.noisyErrors = noisyErrors
         self.state = State.OPEN
         self.reason: object = None
-        self._queue = _SendQueue(self)
-        self.inboxes["inbox"].q = self._queue
-        self.inboxes["inbox"].size = self.inbox_limit
+        # Called with this component when it has ended, however it did.
+        self.when_gone: Callable[[ConnectedSocketAdapter], object] | None = None
+        inbox = self.inboxes["inbox"]
+        inbox.q = self._queue = _SendQueue(self, inbox)
+        inbox.size = self.inbox_limit
         self._held: bytes | None = None  # read, but the receiver was full
-        self._reading = True  # we want to read
+        self._reading = True  # we want to deliver what can be read; never unless OPEN
         self._peer_finished = False
         self._told_creator = False
         self._mask = -1  # what the scheduler watches for; -1: nothing is registered
@@ -208,23 +242,29 @@ class ConnectedSocketAdapter(component):
     # ---- life
 
     def main(self) -> Iterator[object]:
-        try:
-            self._set_options()
-            self.watch()
-            if self.inactivity_timeout is not None:
-                self._start_idle_timer(self.inactivity_timeout)
-            while not self.closed:
-                for message in self.Inbox("control"):
-                    self._handle_control(message)
-                if not self._reading and self.state is State.OPEN:
-                    self._try_reading_again()
-                if not self.closed:
-                    self.pause()
-                    yield 1
-        finally:
-            self._close(self.reason)
+        self._set_options()
+        self.watch()
+        if self.inactivity_timeout is not None:
+            self._start_idle_timer(self.inactivity_timeout)
+        while not self.closed:
+            for message in self.Inbox("control"):
+                self._handle_control(message)
+            if not self._reading and self.state is _OPEN:
+                self._try_reading_again()
+            if not self.closed:
+                self.pause()
+                yield 1
+
+    def _closeDownMicroprocess(self) -> object:
+        # Here and not at the end of main: an end by stop() or by an exception is told as well.
         self._tell_creator()
         self.send(shutdownCSA(self, (self, self.sock)), "signal")
+        for _unread in self.Inbox("control"):
+            pass  # it may name who has our own messages: a reference cycle
+        if self.when_gone is not None:
+            self.when_gone(self)
+            self.when_gone = None
+        return super()._closeDownMicroprocess()
 
     def _forget(self) -> None:
         super()._forget()
@@ -244,8 +284,9 @@ class ConnectedSocketAdapter(component):
     def _handle_control(self, message: object) -> None:
         if isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess:
             self._close("shut down")
-        elif isinstance(message, producerFinished) and self.state is State.OPEN:
+        elif isinstance(message, producerFinished) and self.state is _OPEN:
             self.state = State.FLUSHING
+            self._reading = False
             self._limit(self.flush_timeout, "the peer did not take what was left to send")
             self._advance()
 
@@ -255,7 +296,7 @@ class ConnectedSocketAdapter(component):
         """Something can be read or written, or the connection has failed."""
         if self._idle is not None:
             self.touch()
-        if events == EPOLLIN and self._reading and self.state is State.OPEN:  # nearly always
+        if events == EPOLLIN and self._reading:  # nearly always
             self._read()
             if not self._reading:
                 self.watch()
@@ -263,14 +304,19 @@ class ConnectedSocketAdapter(component):
         if events & EPOLLOUT and self._queue.chunks:
             self._write()
         if events & (EPOLLIN | EPOLLHUP | EPOLLERR) and self.state is not State.CLOSED:
-            self._read()
+            if self._reading or self.state is not _OPEN:
+                self._read()
+            elif not self._queue.chunks:
+                # Not wanted now, yet reported: an error or a hang-up, which cannot be masked out.
+                # Stop watching, or it would be reported for ever; the next wanted read finds it.
+                self._unwatch()
         self._advance()
 
     def _write(self) -> None:
         try:
             progress = self._queue.send_some(self.sock)
         except OSError as error:
-            self.fail(error)
+            self.fail_to_send(error)
             return
         inbox = self.inboxes["inbox"]
         if progress and inbox.waiters:
@@ -279,12 +325,6 @@ class ConnectedSocketAdapter(component):
             self.unpause()
 
     def _read(self) -> None:
-        if not self._reading and self.state is State.OPEN:
-            # Not wanted now, yet reported: an error or a hang-up, which cannot be masked out. Stop
-            # watching, or it would be reported for ever; the next wanted read finds it again.
-            if not self._queue.chunks:
-                self._unwatch()
-            return
         try:
             data = self.sock.recv(READ_BYTES)
         except BlockingIOError:
@@ -294,7 +334,7 @@ class ConnectedSocketAdapter(component):
             return
         if not data:
             self._peer_has_finished()
-        elif self.state is State.OPEN:
+        elif self._reading:
             self._deliver_data(data)
 
     def _deliver_data(self, data: bytes) -> None:
@@ -312,8 +352,7 @@ class ConnectedSocketAdapter(component):
             self._reading = False
 
     def _try_reading_again(self) -> None:
-        """Woken while not reading: deliver what is held, and read on if receiver and peer keep
-        up."""
+        """Woken while not reading: deliver what is held; read on if receiver and peer keep up."""
         if self._held is not None:
             held, self._held = self._held, None
             self._reading = True
@@ -330,7 +369,7 @@ class ConnectedSocketAdapter(component):
         """The peer's last byte was read. It may still listen."""
         self._peer_finished = True
         self._reading = False
-        if self.state is State.OPEN:
+        if self.state is _OPEN:
             self._tell_creator()
             self._limit(self.half_close_timeout, "our side did not finish after the peer had")
 
@@ -348,7 +387,6 @@ class ConnectedSocketAdapter(component):
                 self.sock.shutdown(socket.SHUT_WR)
             self.state = State.LINGERING
             self._limit(LINGER_SECONDS, None)
-            self._reading = True
         elif self.state is State.LINGERING and self._peer_finished:
             self._close(None)
             return
@@ -365,7 +403,7 @@ class ConnectedSocketAdapter(component):
         if self.state is State.CLOSED or self.scheduler is None:
             return
         mask = 0
-        if not self._peer_finished and (self._reading or self.state is not State.OPEN):
+        if not self._peer_finished and (self._reading or self.state is not _OPEN):
             mask |= EPOLLIN
         if self._queue.chunks:
             mask |= EPOLLOUT
@@ -392,6 +430,18 @@ class ConnectedSocketAdapter(component):
     def fail(self, error: OSError) -> None:
         """The connection is broken: reset, timed out, unreachable."""
         self._close(error.with_traceback(None))  # its frames would keep this component in memory
+
+    def fail_to_send(self, error: OSError) -> None:
+        """The peer takes nothing more. Why, it may have said just before, and that lies unread: a
+        mail server that dislikes the beginning of a message refuses it and hangs up."""
+        if self.state is _OPEN and self._held is None and self.scheduler is not None:
+            with suppress(OSError, noSpaceInBox):
+                for _ in range(self.read_ahead):
+                    data = self.sock.recv(READ_BYTES)
+                    if not data:
+                        break
+                    self.send(data, "outbox")
+        self.fail(error)
 
     def bad_data(self, data: object) -> None:
         """Somebody put what is no bytes into the inbox: say so once for each, and go on without."""
@@ -426,6 +476,7 @@ class ConnectedSocketAdapter(component):
         if self.state is State.CLOSED:
             return
         self.state = State.CLOSED
+        self._reading = False
         self.reason = reason
         self._unwatch()
         for timer in (self._idle, self._deadline):

@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.CoordinatingAssistantTracker import coordinatingassistanttracker
 from Axon.Ipc import notify, producerFinished, shutdown, shutdownMicroprocess
@@ -50,6 +51,7 @@ _REMOVES: dict[type, int] = {
     removeWriter: EPOLLOUT,
     removeExceptional: EPOLLPRI,
 }
+_SERVICES = ("selector", "selectorshutdown")
 _STOPS = (shutdown, shutdownMicroprocess, producerFinished)
 Service = tuple[component, str]
 
@@ -90,41 +92,56 @@ class Selector(component):
         super().stop()
 
     def _leave(self) -> None:
-        for fd in list(self._watched):
-            self._set(fd, {})
-        if self._tracker is not None:
-            self._tracker.deRegisterService("selector")
-            self._tracker.deRegisterService("selectorshutdown")
-            self._tracker = None
+        for fd, (selectable, _wanted) in list(self._watched.items()):
+            self._set(fd, {}, selectable)
+        tracker, self._tracker = self._tracker, None
+        if tracker is None:
+            return
+        for name in _SERVICES:
+            if name in tracker.servicesRegistered() and tracker.retrieveService(name)[0] is self:
+                tracker.deRegisterService(name)
 
     def _handle(self, message: notify) -> None:
         if (kind := _ADDS.get(type(message))) is not None:
             asked: tuple[Service, Any] = message.object  # type: ignore[assignment]
-            service, selectable = asked
-            fd = selectable if isinstance(selectable, int) else selectable.fileno()
-            wanted = self._watched[fd][1] if fd in self._watched else {}
-            self._set(fd, {**wanted, kind: service}, selectable)
+            self._add(asked[1], kind, asked[0])
         elif (kind := _REMOVES.get(type(message))) is not None:
             self._forget_one(message.object, kind)
 
+    def _add(self, selectable: Any, kind: int, service: Service) -> None:  # noqa: ANN401
+        fd = _number_of(selectable)
+        watched, wanted = self._watched.get(fd, (None, {}))
+        if watched != selectable:
+            wanted = {}  # for a file that is closed by now, and whose number is used again
+        wanted = {**wanted, kind: service}
+        try:
+            self._set(fd, wanted, selectable)
+        except (OSError, ValueError):
+            # A closed file, or one that is always ready, like any on a disk. As select() has it:
+            # reading or writing will show.
+            self._watched.pop(fd, None)
+            for each in wanted.values():
+                _tell(each, selectable)
+
     def _forget_one(self, selectable: object, kind: int) -> None:
-        # By identity, not by fileno(): a closed socket has none any more.
+        # Not by its number: a closed socket has none any more.
         for fd, (watched, wanted) in list(self._watched.items()):
-            if watched is selectable:
+            if watched == selectable:
                 self._set(fd, {each: who for each, who in wanted.items() if each != kind}, watched)
 
-    def _set(self, fd: int, wanted: dict[int, Service], selectable: object = None) -> None:
+    def _set(self, fd: int, wanted: dict[int, Service], selectable: object) -> None:
         """Watch fd for the kinds of readiness that somebody wants to know of."""
         scheduler = self.scheduler
         if scheduler is None:
             return
-        scheduler.unregister(fd)
+        if _number_of(selectable) == fd:  # otherwise it is closed, and fd may be another's by now
+            scheduler.unregister(fd)
         if wanted:
-            self._watched[fd] = (selectable, wanted)
             mask = 0
             for kind in wanted:
                 mask |= kind
             scheduler.register(fd, mask, lambda events: self._ready(fd, events))
+            self._watched[fd] = (selectable, wanted)
         else:
             self._watched.pop(fd, None)
 
@@ -133,11 +150,8 @@ class Selector(component):
         if events & (EPOLLERR | EPOLLHUP):
             # As select() has it: reading or writing will show what is wrong.
             events |= EPOLLIN | EPOLLOUT
-        ready = {kind for kind in wanted if kind & events}
-        self._set(fd, {kind: who for kind, who in wanted.items() if kind not in ready}, selectable)
-        for kind in ready:
-            receiver, box = wanted[kind]
-            receiver.inboxes[box].deliver(selectable)
+        told = {kind for kind, who in wanted.items() if kind & events and _tell(who, selectable)}
+        self._set(fd, {kind: who for kind, who in wanted.items() if kind not in told}, selectable)
 
     # ---- finding it
 
@@ -163,6 +177,24 @@ class Selector(component):
             new = Selector()
             Selector.setSelectorServices(new, tracker)
         return tracker.retrieveService("selector"), tracker.retrieveService("selectorshutdown"), new
+
+
+def _number_of(selectable: Any) -> int:  # noqa: ANN401 - a number, or anything with a fileno()
+    """Its file descriptor; -1 if it is closed."""
+    try:
+        return selectable if isinstance(selectable, int) else int(selectable.fileno())
+    except ValueError:  # what closed files say; sockets give -1
+        return -1
+
+
+def _tell(service: Service, selectable: object) -> bool:
+    """Send the selectable to whoever asked; False if there is no room for it now."""
+    receiver, box = service
+    try:
+        receiver.inboxes[box].deliver(selectable)
+    except noSpaceInBox:
+        return False
+    return True
 
 
 __kamaelia_components__ = (Selector,)

@@ -17,8 +17,10 @@ seconds, without stopping anybody else: a name is looked up in a thread of its o
 over, for whatever reason, producerFinished(self, reason) goes out of "signal": reason is None
 after a proper end, otherwise the OSError or a text.
 
-producerFinished or shutdownMicroprocess at "control" closes the connection, the former after all is
-sent; with wait_for_serverclose only the latter does."""
+producerFinished or shutdownMicroprocess at "control" closes the connection, the former after all
+is sent, for which it connects first if messages wait; with wait_for_serverclose only the latter
+does.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,11 @@ AddressInfo = tuple[int, int, int, Any]  # family, type, protocol, socket addres
 
 
 def addresses_of(host: str, port: int, flags: int = 0) -> list[AddressInfo]:
-    """Addresses to try, in the system's order. Raises OSError (socket.gaierror) for an unknown
-    name."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    """Addresses to try, in the system's order. Raises socket.gaierror for an unknown name."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except ValueError:  # for instance a UnicodeError: a label of more than 63 letters
+        raise socket.gaierror(socket.EAI_NONAME, f"no host name: {host[:100]!r}") from None
     return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
 
 
@@ -103,6 +107,7 @@ class TCPClient(component):
         self.delay = delay
         self.connect_timeout = connect_timeout
         self.wait_for_serverclose = wait_for_serverclose
+        self.setInboxSize("inbox", self.inbox_limit)  # until the socket's own inbox takes over
         self._stop: object = None
         self._connecting: socket.socket | None = None
         self._adapter: ConnectedSocketAdapter | None = None
@@ -146,6 +151,8 @@ class TCPClient(component):
             return addresses_of(self.host, self.port, socket.AI_NUMERICHOST)
         except socket.gaierror:
             pass  # a name, not an address
+        if self._told_to_stop():
+            return []  # without a thread that nobody can interrupt
         lookup = _Lookup(self.host, self.port)
         self.link((lookup, "outbox"), (self, "_addresses"))
         self.addChildren(lookup)
@@ -225,8 +232,6 @@ class TCPClient(component):
         self.link((self, "inbox"), (adapter, "inbox"), passthrough=1)
         self.addChildren(adapter)
         adapter.activate(Scheduler=self.scheduler)
-        if self._stop is not None:
-            self.send(self._stop, "_toSocket")
         while not self.dataReady("_socketFeedback"):
             if self._told_to_stop():
                 self.send(self._stop, "_toSocket")
@@ -244,9 +249,14 @@ class TCPClient(component):
     def _told_to_stop(self) -> bool:
         for message in self.Inbox("control"):
             if isinstance(message, shutdownMicroprocess) or (
-                isinstance(message, producerFinished) and not self.wait_for_serverclose
+                isinstance(message, producerFinished)
+                and not self.wait_for_serverclose
+                and self._stop is None
             ):
                 self._stop = message
+        if isinstance(self._stop, producerFinished):
+            # What still waits for the connection is sent first. Once there is one, nothing does.
+            return not self.dataReady("inbox")
         return self._stop is not None
 
     def _sleep(self, seconds: float) -> Iterator[object]:

@@ -16,8 +16,8 @@ How does it work?
 -----------------
 At most 64 connections are accepted each time the port is reported ready, so that a flood of
 them cannot keep the clients that are served already waiting. When file descriptors or memory
-run out, accepting stops for a second: the connection stays in the listen queue, and asking
-again at once would only burn the processor.
+run out, accepting stops for a second, or until a client leaves: the connection stays in the
+listen queue, and asking again at once would only burn the processor.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from math import inf
+from typing import Any
 
 from Axon.Component import component
 from Axon.Ipc import shutdownMicroprocess
+from Axon.Scheduler import Timer
 from Axon.Waiter import EPOLLIN
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
 from Kamaelia.IPC import newCSA, shutdownCSA
@@ -38,7 +41,21 @@ log = logging.getLogger(__name__)
 BACKLOG = 4096  # the kernel lowers it to net.core.somaxconn
 ACCEPTS_PER_EVENT = 64
 RETRY_SECONDS = 1.0
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+LOG_SECONDS = 60.0
+# What accept() reports of a client that gave up while it waited, or of the network it came by:
+# see accept(2) of Linux. The next client may be fine. All else is about us.
+_ABOUT_THE_CLIENT = {
+    errno.ECONNABORTED,
+    errno.ECONNRESET,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENOPROTOOPT,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENONET,
+}
 
 SocketOptions = tuple[int, int, int]
 Address = int | tuple[str, int] | None
@@ -66,7 +83,16 @@ def listening_socket(
         listener.close()
         error.strerror = f"cannot listen on {host or 'any address'} port {port}: {error.strerror}"
         raise
+    except OverflowError:
+        listener.close()
+        text = f"cannot listen on {host or 'any address'} port {port}: there is no such port"
+        raise OSError(errno.EINVAL, text) from None
     return listener
+
+
+def host_and_port(address: Any) -> tuple[str, int]:  # noqa: ANN401 - of any family
+    """The part of a socket address that people know; a local socket's is its path, and port 0."""
+    return (address[0], address[1]) if isinstance(address, tuple) else (str(address), 0)
 
 
 class TCPServer(component):
@@ -77,7 +103,7 @@ class TCPServer(component):
     of making one."""
 
     Inboxes = {
-        "_feedbackFromCSA": "shutdownCSA: from each client's socket when it is over",
+        "_feedbackFromCSA": "object: unused; each client's socket calls when it is over",
         "newconnection": "object: unused; the scheduler's own wait reports the port",
         "control": "shutdownMicroprocess (so serverShutdown too): close the port and end",
     }
@@ -104,23 +130,19 @@ class TCPServer(component):
         self.listener.setblocking(False)
         self._listening = False
         self._open = 0  # connections now
+        self._retry: Timer | None = None
+        self._quiet_until = -inf
 
     @property
     def address(self) -> tuple[str, int]:
         """(host, port) on which clients are taken."""
-        name = self.listener.getsockname()
-        return name[0], name[1]
+        return host_and_port(self.listener.getsockname())
 
     def main(self) -> Iterator[object]:
         self._listen()
         stop: object = None
         try:
             while stop is None:
-                for message in self.Inbox("_feedbackFromCSA"):
-                    if isinstance(message, shutdownCSA):
-                        self._open -= 1
-                        self.send(shutdownCSA(self, message.caller), "protocolHandlerSignal")
-                        self._listen()
                 for message in self.Inbox("control"):
                     if isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess:
                         stop = message
@@ -158,29 +180,42 @@ class TCPServer(component):
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    self._hold_off(error)
-                    return
-                continue  # that client gave up while it waited to be accepted
-            adapter = self.CSA(client)
-            self.link((adapter, "signal"), (self, "_feedbackFromCSA"))
-            adapter.call_on_close(lambda gone=adapter: self.unlink(thecomponent=gone))  # type: ignore[misc]
+                if error.errno in _ABOUT_THE_CLIENT:
+                    continue
+                self._hold_off(error)
+                return
+            try:
+                adapter = self.CSA(client)
+            except Exception:
+                # Nobody stands between an exception in this call-back and the program's end.
+                log.exception("connection closed: its socket's component could not be made")
+                client.close()
+                continue
+            adapter.when_gone = self._gone
             self.send(newCSA(self, adapter, client), "protocolHandlerSignal")
             self._open += 1
             if self._is_full():
                 self._unlisten()
                 return
 
+    def _gone(self, adapter: ConnectedSocketAdapter) -> None:
+        self.send(shutdownCSA(self, adapter), "protocolHandlerSignal")
+        self._open -= 1
+        self._listen()
+
     def _is_full(self) -> bool:
         return self.connection_limit is not None and self._open >= self.connection_limit
 
     def _hold_off(self, error: OSError) -> None:
-        log.error(
-            "cannot accept connections for now: %s; trying again in %g s", error, RETRY_SECONDS
-        )
         self._unlisten()
-        if self.scheduler is not None:
-            self.scheduler.call_later(RETRY_SECONDS, self._listen)
+        if self.scheduler is None:
+            return
+        now = self.scheduler.clock()
+        if now >= self._quiet_until:  # it may come again with every client that leaves
+            self._quiet_until = now + LOG_SECONDS
+            log.error("cannot accept connections for now: %s; trying again all the time", error)
+        if self._retry is None or not self._retry.pending:
+            self._retry = self.scheduler.call_later(RETRY_SECONDS, self._listen)
 
 
 __kamaelia_components__ = (TCPServer,)

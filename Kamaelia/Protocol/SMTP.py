@@ -1,8 +1,8 @@
 """
 SMTP sessions as components
-=========================== Two thin components over the two state machines in
-Kamaelia.Support.Protocol.SMTP. All that SMTP says is said there; what is here is boxes, flow
-control and time.
+===========================
+Two thin components over the two state machines in Kamaelia.Support.Protocol.SMTP. All that SMTP
+says is said there; what is here is boxes, flow control and time.
 
 SMTPServerSession speaks with a client: bytes in and out, events to whoever decides, replies from
 there. SMTPClientSession speaks with a server: commands in, events out. It connects at the first
@@ -81,6 +81,9 @@ log = logging.getLogger(__name__)
 # for each session stays at a few reads of 64 KiB.
 WINDOW = 4
 
+# What a client must send of a message within its time-out, or all that is left of it.
+PROGRESS_BYTES = 4_096
+
 TIMED_OUT = Reply.of(421, "4.4.2", "time-out, closing the connection")
 SHUTTING_DOWN = Reply.of(421, "4.3.2", "service is shutting down, try again later")
 
@@ -119,6 +122,7 @@ class SMTPServerSession(component):
         self._refusal = refusal
         self._timeout = timeout
         self._deadline = 0.0
+        self._since_progress = 0
         self._shutting_down = False
         self._ended = False
 
@@ -132,16 +136,17 @@ class SMTPServerSession(component):
         while True:
             for reply in self.Inbox("replies"):
                 session.reply(reply)
-                self._progress()
+                self._progress()  # the client's time begins again
             for message in self.Inbox("control"):
                 self._handle_control(message)
             yield from self._pump()
+            self._flush()
             if self._shutting_down and not session.waiting and not session.in_transaction:
                 session.close(SHUTTING_DOWN)
             elif not session.waiting and self._now() >= self._deadline:
                 session.close(TIMED_OUT)
-            self._flush()
             if session.closed:
+                self._flush()
                 break
             # While an event waits for its reply the client's time stands still.
             if not self.anyReady() or (session.waiting and not self._something_for_us()):
@@ -159,9 +164,15 @@ class SMTPServerSession(component):
             if event is None:
                 if session.waiting or session.closed or not self.dataReady("inbox"):
                     return
-                session.receive_data(self.recv("inbox"))
-                self._progress()
+                data = self.recv("inbox")
+                session.receive_data(data)
+                if session.in_data:
+                    self._data_came(len(data))
+                # Else only a whole command counts: a client that sends its bytes one by one would
+                # stay for ever.
                 continue
+            if not isinstance(event, DataReceived):
+                self._progress()
             try:
                 self.send(event, "events")
             except noSpaceInBox:
@@ -186,8 +197,17 @@ class SMTPServerSession(component):
         data = self._session.data_to_send()
         if data:
             self.send(data, "outbox")
+            self._progress()
+
+    def _data_came(self, size: int) -> None:
+        """Inside a message time begins again for each so many bytes, not for each piece: that must
+        not take for ever either, one byte at a time."""
+        self._since_progress += size
+        if self._since_progress >= PROGRESS_BYTES:
+            self._progress()
 
     def _progress(self) -> None:
+        self._since_progress = 0
         self._deadline = self._now() + self._timeout
 
     def _now(self) -> float:
@@ -252,7 +272,8 @@ class SMTPClientSession(component):
     be given.
 
     Nothing is connected before the first GiveSender. After a SessionFailed, or an early refusal of
-    a message, the next GiveSender connects anew."""
+    a message, the next GiveSender connects anew; commands that came before a SessionFailed was
+    heard are forgotten."""
 
     Inboxes = {
         "inbox": "ClientCommand: GiveSender, GiveRecipient, StartData, DataReceived, EndData or"
@@ -346,9 +367,18 @@ class SMTPClientSession(component):
                     self._say(command)
             case SessionFailed(reason=FailReason.LOST, reply=None) if reason is not None:
                 why = FailReason.LOST if self._greeted else FailReason.UNREACHABLE
-                self.send(SessionFailed(why, None), "outbox")
+                self._tell_failed(SessionFailed(why, None))
+            case SessionFailed():
+                self._tell_failed(event)
             case _:
                 self.send(event, "outbox")
+
+    def _tell_failed(self, failed: SessionFailed) -> None:
+        """The commands that wait were given before the owner could know: it will give them again,
+        and a server that got them twice would answer twice."""
+        for _ in self.Inbox("inbox"):
+            pass
+        self.send(failed, "outbox")
 
     # ---- to the server
 
@@ -376,6 +406,7 @@ class SMTPClientSession(component):
             case GiveRecipient(path=path, parameters=parameters):
                 session.rcpt(path, parameters)
             case GiveSender(path=path, parameters=parameters):
+                self._after_dot = False  # of the message before
                 session.mail(path, parameters)
             case StartData():
                 session.data()
@@ -473,7 +504,7 @@ class SMTPClientSession(component):
     def _watch_the_time(self) -> None:
         session = self._session
         if session is not None and self._owes_us(session) and self._now() >= self._deadline:
-            self.send(SessionFailed(FailReason.TIMEOUT, None), "outbox")
+            self._tell_failed(SessionFailed(FailReason.TIMEOUT, None))
             self._abandon()
 
     def _owes_us(self, session: ClientSession) -> bool:

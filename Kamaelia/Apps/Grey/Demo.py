@@ -1,16 +1,18 @@
 """
 The demo: greylisting as a story on the terminal
-================================================ Runs on loopback and needs no file, no root and no
-network: a small real mail server, the greylister before it, and three senders that speak SMTP with
-the standard library. What the story says happened did happen: every line is said only after the
-server's answer was seen, and at the end the mail is looked for where it should be.
+================================================
+Runs on loopback and needs no file, no root and no network: a small real mail server, the greylister
+before it, and three senders that speak SMTP with the standard library. What the story says happened
+did happen: every line is said only after the server's answer was seen, and at the end the mail is
+looked for where it should be.
 
 ``--once`` plays it and ends, with 0 if everything went as it should, 1 if not. Without it the
 servers stay up afterwards, so that you can send mail of your own, until Ctrl-C.
 
 How does it work?
------------------ The mail server is built from the same pieces as the greylister: SMTPServerSession
-in a Graphline under a ServerCore. The senders live in one threaded component, since smtplib blocks.
+-----------------
+The mail server is built from the same pieces as the greylister: SMTPServerSession in a Graphline
+under a ServerCore. The senders live in one threaded component, since smtplib blocks.
 """
 
 from __future__ import annotations

@@ -19,10 +19,11 @@ A greylister in a program of one's own, stopped after a minute::
     server.run()
 
 Ending
------- shut_down() (or shutdownMicroprocess at "control") drains: the ports are closed, clients
-between two messages hear 421, those inside one may finish it for ``drain_timeout`` seconds; then
-all that is left is closed, the store is written and the system ends. A second shut_down() does not
-wait."""
+------
+shut_down() (or shutdownMicroprocess at "control") drains: the ports are closed, clients between two
+messages hear 421, those inside one may finish it for ``drain_timeout`` seconds; then all that is
+left is closed, the store is written and the system ends. A second shut_down() does not wait.
+"""
 
 from __future__ import annotations
 
@@ -220,13 +221,15 @@ class GreyServer(component):
             peer,
             self._settings,
             self.backend,
-            self._make_decider,
+            self.make_decider,
             self.mail_log,
             self._clock,
             full=full,
         )
 
-    def _make_decider(self) -> GreylistDecider:
+    def make_decider(self) -> component:
+        """The component that turns one client's Attempts into Decisions; override it to put one of
+        your own before, behind or in the place of the greylister."""
         return GreylistDecider(self._policy, self.store, self._clock)
 
     def _now(self) -> float:

@@ -1,7 +1,8 @@
 """
 What became of one message
-========================== The mail log's second kind of line: a decision says who may try, an
-Outcome says how it ended for one whole message that was handed to the real mail server.
+==========================
+The mail log's second kind of line: a decision says who may try, an Outcome says how it ended for
+one whole message that was handed to the real mail server.
 
 >>> ending = Outcome("k3f9", "192.0.2.7", "a@b", ("c@d",), 1204, Fate.DELIVERED, "250 Ok")
 >>> ending.fate.value

@@ -1,8 +1,8 @@
 """
 What is known of the real mail server
-===================================== One Backend for each server, shared by the sessions of the
-process (all of them run in one thread). It is learned from every session that reaches the server,
-and from the probe in between.
+=====================================
+One Backend for each server, shared by the sessions of the process (all of them run in one thread).
+It is learned from every session that reaches the server, and from the probe in between.
 
 Example Usage
 -------------

@@ -1,8 +1,8 @@
 """
 Ask the real mail server what it offers
-======================================= Our EHLO may only offer what the server behind us can do,
-and it is answered before there is any connection to it. So the server is asked at the start, and
-then every few minutes.
+=======================================
+Our EHLO may only offer what the server behind us can do, and it is answered before there is any
+connection to it. So the server is asked at the start, and then every few minutes.
 
 Example Usage
 -------------

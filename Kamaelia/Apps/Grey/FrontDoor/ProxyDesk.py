@@ -1,8 +1,9 @@
 """
 The proxy's desk: one client's mail between greylister and real server
-====================================================================== Events of the client's
-session come in; attempts go to the decider, commands to the real mail server, replies back to the
-client. The rule: **the client hears about its message only what the real server said.**
+======================================================================
+Events of the client's session come in; attempts go to the decider, commands to the real mail
+server, replies back to the client. The rule: **the client hears about its message only what the
+real server said.**
 
 What answers what::
 
@@ -365,6 +366,7 @@ class ProxyDesk(component):
 
     def _server_failed(self, reason: FailReason, reply: Reply | None) -> None:
         transaction = self._transaction
+        transaction.sender_given = False  # the next session knows nothing of it
         answer = self._failure_reply(reason, reply)
         log.warning(
             "session %s: mail server %s port %d: %s%s",
@@ -389,7 +391,6 @@ class ProxyDesk(component):
 
     def _recipient_failed(self, reason: FailReason, answer: Reply) -> None:
         transaction = self._transaction
-        transaction.sender_given = False
         stale = reason in (FailReason.LOST, FailReason.SHUTTING_DOWN)
         if stale and not transaction.accepted and not transaction.retried:
             # Most likely a connection that the server closed while it was idle: nothing has been

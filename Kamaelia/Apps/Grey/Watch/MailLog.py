@@ -1,14 +1,14 @@
 """
 The mail log: one line a decision, one a message
-================================================ Lines of ``key=value``, made to be searched: a
-value with blanks or quotes is quoted, what is not printable is escaped, so that one event is one
-line whatever a stranger puts into his addresses. Example, cut to fit::
+================================================
+Lines of ``key=value``, made to be searched: a value with blanks or quotes is quoted, what is not
+printable is escaped, so that one event is one line whatever a stranger puts into his addresses.
+Example, cut to fit::
 
     2026-11-21T09:30:05.120Z event=decision session=k3f9 client=192.0.2.7 helo=mx.example.net
         from=a@example.net to=b@example.org verdict=defer reason=new wait=60 waited=0
     2026-11-21T09:31:07.004Z event=message session=k3g1 client=192.0.2.7 from=a@example.net
-        to=b@example.org recipients=1 size=1204 outcome=delivered reply="250 2.0.0 Ok: queued as
-        4F2"
+        to=b@example.org recipients=1 size=1204 outcome=delivered reply="250 2.0.0 Ok: queued"
 
 Example Usage
 -------------
@@ -17,9 +17,12 @@ A decider whose decisions are written to a file::
     self.link((decider, "log"), (MailLog(Path("grey.log")).activate(), "inbox"))
 
 How does it work?
------------------ The file is written in a thread, all that has come in the meantime with one write.
-If the disk is full or the file gone wrong, that is said once a minute in the program's own log, and
-mail flows on. The file is opened again when it was moved away (log rotation)."""
+-----------------
+The file is written in a thread, with one write for all that came within ``gather_seconds``: a
+thread that woke for each line would cost more than the line. If the disk is full or the file gone
+wrong, that is said once a minute in the program's own log, and mail flows on. The file is opened
+again when it was moved away (log rotation).
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ import logging
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +46,7 @@ mail_log = logging.getLogger("kamaelia-grey.mail")
 VALUE_CHARACTERS = 256
 RECIPIENTS_SHOWN = 5
 ALARM_SECONDS = 60.0
+WAITING_LINES = 100_000  # twice: for the scheduler's side and for the thread's
 _plain = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # printable ASCII without blank, quote, = and \
 
 
@@ -59,9 +64,13 @@ def escaped(text: str) -> str:
 
 def line_of(event: Decided | Outcome) -> str:
     """The line for an event, without its end."""
-    stamp = datetime.fromtimestamp(event.now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     fields = _decision(event) if isinstance(event, Decided) else _message(event)
-    return f"{stamp} " + " ".join(f"{key}={escaped(value)}" for key, value in fields)
+    words = " ".join(f"{key}={escaped(value)}" for key, value in fields)
+    return f"{_stamp(event.now)} {words}"
+
+
+def _stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _decision(event: Decided) -> list[tuple[str, str]]:
@@ -94,6 +103,18 @@ def _message(event: Outcome) -> list[tuple[str, str]]:
     ]
 
 
+class _Overflowing(deque[Decided | Outcome]):
+    """Storage of the inbox: drops and counts what comes while a disk hangs. Mail goes first."""
+
+    lost = 0
+
+    def append(self, event: Decided | Outcome) -> None:
+        if len(self) < WAITING_LINES:
+            deque.append(self, event)
+        else:
+            self.lost += 1
+
+
 class MailLog(threadedcomponent):
     """MailLog(path=None) -> writes the lines; without a path to the logger "kamaelia-grey.mail"."""
 
@@ -107,13 +128,19 @@ class MailLog(threadedcomponent):
     }
 
     def __init__(
-        self, path: Path | None = None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        path: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        gather_seconds: float = 0.05,
     ) -> None:
-        super().__init__(queuelengths=100_000)
+        super().__init__(queuelengths=WAITING_LINES)
+        self._gather_seconds = gather_seconds
         self._path = path
         self._monotonic = monotonic
         self._fd = -1
         self._next_alarm = 0.0
+        self._overflow = _Overflowing()
+        self.inboxes["inbox"].q = self._overflow
 
     def main(self) -> None:
         stop: object = None
@@ -123,10 +150,14 @@ class MailLog(threadedcomponent):
                     if isinstance(message, (producerFinished, shutdownMicroprocess)):
                         stop = message
                 lines = [line_of(event) for event in self.Inbox("inbox")]
+                if self._overflow.lost:
+                    lines.append(self._loss())
                 if lines:
                     self._write(lines)
                 if stop is None and not self.anyReady():
                     self.pause()
+                    if not self.dataReady("control"):
+                        time.sleep(self._gather_seconds)
         finally:
             self._close()
         self.send(stop, "signal")
@@ -134,7 +165,7 @@ class MailLog(threadedcomponent):
     def _write(self, lines: list[str]) -> None:
         if self._path is None:
             for line in lines:
-                mail_log.info("%s", line)
+                mail_log.info("%s", line.partition(" ")[2])  # that log has a time of its own
             return
         try:
             self._open(self._path)
@@ -143,6 +174,10 @@ class MailLog(threadedcomponent):
                 data = data[os.write(self._fd, data) :]
         except OSError as error:
             self._alarm(error, len(lines))
+
+    def _loss(self) -> str:
+        lost, self._overflow.lost = self._overflow.lost, 0
+        return f"{_stamp(time.time())} event=lost lines={lost}"
 
     def _open(self, path: Path) -> None:
         """Open the file, again if it is no longer the one of that name."""
