@@ -104,7 +104,8 @@ class BackendProbe(component):
         where = (self._backend.host, self._backend.port)
         if isinstance(answer, Ready):
             if self._backend.learn(answer.capabilities) or not self._reachable:
-                log.info("mail server %s port %d offers %s", *where, answer.capabilities)
+                offer = b", ".join(answer.capabilities.ehlo_keywords()).decode("ascii")
+                log.info("mail server %s port %d offers %s", *where, offer or "nothing but mail")
             self._reachable = True
             return
         if self._reachable is not False:

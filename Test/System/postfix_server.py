@@ -1,0 +1,138 @@
+"""
+A real Postfix in a throw-away folder
+=====================================
+It listens on a free port of loopback, takes mail for the users of example.org and delivers it into
+maildirs. Nothing of a Postfix that the machine may run is touched: configuration, queue and data
+are its own. Starting one needs root, since Postfix changes users for each of its programs.
+"""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from Test.System.processes import (
+    PATIENCE_SECONDS,
+    free_port,
+    is_running,
+    nobody,
+    takes_connections,
+    wait_until,
+)
+
+USERS = ("anna", "bert", "carl", "dora", "emil")
+
+MAIN = """
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+maillog_file = {folder}/maillog
+maillog_file_prefixes = {folder}
+mail_owner = postfix
+myhostname = mail.example.org
+mydestination =
+mynetworks = 127.0.0.0/8
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+alias_maps =
+alias_database =
+local_recipient_maps =
+local_header_rewrite_clients =
+virtual_mailbox_domains = example.org
+virtual_mailbox_maps = texthash:{folder}/users
+virtual_mailbox_base = {folder}/mail
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_mailbox_limit = 0
+message_size_limit = 52428800
+smtpd_recipient_restrictions = reject_unauth_destination
+"""
+
+# service type private unprivileged chroot wakeup maxproc command
+MASTER = """
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup   unix  n - n - 0 cleanup
+qmgr      unix  n - n 300 1 qmgr
+rewrite   unix  - - n - - trivial-rewrite
+bounce    unix  - - n - 0 bounce
+defer     unix  - - n - 0 bounce
+trace     unix  - - n - 0 bounce
+flush     unix  n - n 1000? 0 flush
+proxymap  unix  - - n - - proxymap
+showq     unix  n - n - - showq
+error     unix  - - n - - error
+retry     unix  - - n - - error
+virtual   unix  - n n - - virtual
+anvil     unix  - - n - 1 anvil
+postlog   unix-dgram n - n - 1 postlogd
+"""
+
+
+class PostfixServer:
+    """PostfixServer(program) -> the server; `program` is the `postfix` command."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+        self.port = free_port()
+        # pytest's own folder is for root alone, and Postfix is several users.
+        self._folder = Path(tempfile.mkdtemp(prefix="grey-postfix-"))
+        self._folder.chmod(0o755)
+        self._configuration = self._folder / "etc"
+
+    def __enter__(self) -> Self:
+        try:
+            self._write_configuration()
+            self._command("start")
+            wait_until("Postfix", lambda: takes_connections(self.port))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pid_file = self._folder / "queue" / "pid" / "master.pid"
+        if pid_file.exists():
+            master = int(pid_file.read_text(encoding="ascii"))
+            os.kill(master, signal.SIGTERM)
+            wait_until("Postfix to end", lambda: not is_running(master))
+        shutil.rmtree(self._folder)
+
+    def mailbox(self, user: str) -> list[bytes]:
+        """The messages that were delivered to the user, with the server's own header lines."""
+        new = self._folder / "mail" / user / "new"
+        return [path.read_bytes() for path in sorted(new.iterdir())] if new.exists() else []
+
+    def said(self) -> str:
+        log = self._folder / "maillog"
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+    def _write_configuration(self) -> None:
+        uid, gid = nobody()
+        for name in ("etc", "queue", "data", "mail"):
+            (self._folder / name).mkdir()
+        shutil.chown(self._folder / "data", "postfix")
+        os.chown(self._folder / "mail", uid, gid)
+        users = "".join(f"{user}@example.org {user}/\n" for user in USERS)
+        files = {
+            "etc/main.cf": MAIN.format(folder=self._folder, uid=uid, gid=gid),
+            "etc/master.cf": MASTER.format(port=self.port),
+            "users": users,
+        }
+        for name, text in files.items():
+            (self._folder / name).write_text(text, encoding="utf-8")
+            (self._folder / name).chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
+
+    def _command(self, verb: str) -> None:
+        done = subprocess.run(
+            [self._program, "-c", self._configuration, verb],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"postfix {verb}: {done.stdout}{done.stderr}{self.said()}")
