@@ -62,6 +62,7 @@ class _Nobody:
 
 NOBODY = _Nobody()
 _UNUSED: Any = ()
+_FEW = 4
 
 
 class _Discard(deque[Any]):
@@ -112,9 +113,9 @@ class _Box:
         self.owner = owner
         self.name = name
         self.target: Inbox | Outbox | None = None
-        # A dict, not a list: a service is the sink of thousands of links, and each must go in
-        # constant time.
-        self.sources: dict[Inbox | Outbox, None] | None = None
+        # Nearly always none or one: a tuple is a fifth of a dict. But a service is the sink of
+        # thousands of links, and each must come and go in constant time: then it is a dict.
+        self.sources: tuple[Inbox | Outbox, ...] | dict[Inbox | Outbox, None] = ()
 
     def addsource(self, source: Inbox | Outbox) -> None:
         """Make this box the destination of source.
@@ -131,16 +132,21 @@ class _Box:
         if type(source) is Inbox and source.q:
             _check_room(source, final)
         source.target = me
-        if self.sources is None:
-            self.sources = {source: None}
-        else:
+        if isinstance(self.sources, dict):
             self.sources[source] = None
+        elif len(self.sources) < _FEW:
+            self.sources = (*self.sources, source)
+        else:
+            self.sources = dict.fromkeys((*self.sources, source))
         _retarget(source, final)
 
     def removesource(self, source: Inbox | Outbox) -> None:
         """Undo addsource; messages stay where they are."""
-        if self.sources is not None and source in self.sources:
-            del self.sources[source]
+        if source in self.sources:
+            if isinstance(self.sources, dict):
+                del self.sources[source]
+            else:
+                self.sources = tuple(other for other in self.sources if other is not source)
             source.target = None
             _retarget(source, source)
 
@@ -165,7 +171,7 @@ class Inbox(_Box):
         self.owner = owner
         self.name = name
         self.target = None
-        self.sources = None
+        self.sources = ()
         self.q: Any = _UNUSED  # Any: see above, it is chosen for its append
         self.size: int | None = None
         self.waiters: dict[Owner, None] | None = None
@@ -332,7 +338,7 @@ class Outbox(_Box):
         self.owner = owner
         self.name = name
         self.target = None
-        self.sources = None
+        self.sources = ()
         self.sink: Inbox | _Sink = NULL_SINK
 
     def _self(self) -> Outbox:
@@ -417,5 +423,4 @@ def _retarget(box: Inbox | Outbox, final: Inbox | Outbox) -> None:
             while current.q:
                 final.deliver(current.q.popleft())
             final.owner.unpause()  # the one in whose turn this happens may be the receiver
-        if current.sources:
-            stack.extend(current.sources)
+        stack.extend(current.sources)

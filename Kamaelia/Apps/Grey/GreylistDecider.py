@@ -23,7 +23,6 @@ shutdownMicroprocess it ends at once.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -82,7 +81,7 @@ class GreylistDecider(component):
         self._policy = policy
         self._store = store
         self._clock = clock
-        self._pending: deque[_Pending] = deque()
+        self._pending: list[_Pending] = []  # hardly ever more than one; an empty deque is 760 bytes
 
     def main(self) -> Iterator[object]:
         self.link((self, "query"), (self._store, "inbox"))  # cut by itself when this one ends
@@ -134,7 +133,7 @@ class GreylistDecider(component):
 
     def _send_decided(self) -> None:
         while self._pending and (decision := self._pending[0].decision) is not None:
-            attempt = self._pending.popleft().attempt
+            attempt = self._pending.pop(0).attempt
             self.send(decision, "outbox")
             if decision.triplet is not None and decision.record is not None:
                 self.send(Remember(decision.triplet, decision.record), "query")

@@ -47,7 +47,7 @@ from Kamaelia.Apps.Grey.Store.Interface import Store
 from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
 from Kamaelia.Apps.Grey.Watch.MailLog import MailLog
-from Kamaelia.Chassis.ConnectedServer import ServerCore
+from Kamaelia.Chassis.ConnectedServer import ServerCore, stop_tree
 from Kamaelia.Protocol.SMTP import ClientTimes
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits
 
@@ -141,7 +141,7 @@ class GreyServer(component):
             )
             for address in config.listen
         ]
-        self._force = False
+        self._sessions: set[SMTPProxy] = set()
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -177,18 +177,16 @@ class GreyServer(component):
         self.inboxes["control"].deliver(shutdownMicroprocess(self, why))
 
     def main(self) -> Iterator[object]:
-        stop: object = None
-        while stop is None:
+        while (stop := self._told_to_end()) is None:
             self.pause()
             yield 1
-            for message in self.Inbox("control"):
-                if isinstance(message, (producerFinished, shutdownMicroprocess)):
-                    stop = message
         yield from self._drain()
         # The clients are gone: what they left to be written is in the boxes of these by now.
         for part in (self.probe, self.store, self.mail_log):
             part.inboxes["control"].deliver(producerFinished(self))
             while not part._isStopped():
+                if self._told_to_end() is not None:
+                    stop_tree(part)
                 self.pause()
                 yield 1
         self.send(stop, "signal")
@@ -204,20 +202,35 @@ class GreyServer(component):
         for door in self.doors:
             door.inboxes["control"].deliver(shutdownMicroprocess(self))
         until = self._now() + patience
-        while (left := until - self._now()) > 0 and not all(d._isStopped() for d in self.doors):
-            if self.dataReady("control"):
+        while (left := until - self._now()) > 0 and not self._is_drained():
+            if self._told_to_end() is not None:
                 break
             self.pause(left)
             yield 1
+        if self._sessions:
+            log.warning("%d sessions did not finish in time", len(self._sessions))
         for door in self.doors:
-            if not door._isStopped():
-                log.warning("%d clients did not finish in time", door.connections)
-                door.stop()
-        yield 1
+            door.stop()
+        for session in list(self._sessions):  # those whose clients are gone are no door's any more
+            stop_tree(session)
+        while not self._is_drained():
+            self.pause()
+            yield 1
+
+    def _is_drained(self) -> bool:
+        return not self._sessions and all(door._isStopped() for door in self.doors)
+
+    def _told_to_end(self) -> object:
+        """The oldest shutdown at "control", or None. One at a time: a second one has a meaning."""
+        while self.dataReady("control"):
+            message: object = self.recv("control")
+            if isinstance(message, (producerFinished, shutdownMicroprocess)):
+                return message
+        return None
 
     def _proxy(self, peer: str, **_: object) -> SMTPProxy:
         full = self.connections >= self.config.max_connections
-        return SMTPProxy(
+        session = SMTPProxy(
             peer,
             self._settings,
             self.backend,
@@ -226,6 +239,15 @@ class GreyServer(component):
             self._clock,
             full=full,
         )
+        # A session may outlive its connection: after the dot the mail server's answer is awaited.
+        self._sessions.add(session)
+        session.call_on_close(lambda: self._session_over(session))
+        return session
+
+    def _session_over(self, session: SMTPProxy) -> None:
+        self._sessions.discard(session)
+        if not self._sessions:
+            self.unpause()
 
     def make_decider(self) -> component:
         """The component that turns one client's Attempts into Decisions; override it to put one of

@@ -165,6 +165,15 @@ class ProxyDesk(component):
             yield 1
         self.send(producerFinished(self), "signal")
 
+    def stop(self) -> None:
+        """Ended from outside, by a fault or with the program: the log says what we knew last."""
+        transaction, self._transaction = self._transaction, _Transaction(NULL_PATH, {})
+        if transaction.after_dot:
+            self._log_outcome(transaction, Fate.UNKNOWN, "stopped")
+        elif transaction.in_data:
+            self._log_outcome(transaction, Fate.ABANDONED, "stopped")
+        super().stop()
+
     def _owed(self) -> bool:
         """The client is gone, but the server has yet to say what became of its message."""
         return self._transaction.after_dot
@@ -266,7 +275,7 @@ class ProxyDesk(component):
     def _give_up(self, why: str) -> None:
         """The message will not be completed: the server must not take what it has for all of it."""
         if self._transaction.in_data:
-            self._log_outcome(Fate.ABANDONED, why)
+            self._log_outcome(self._transaction, Fate.ABANDONED, why)
             self._transaction.in_data = False
         self._abandon()
         self._transaction = _Transaction(NULL_PATH, {})
@@ -356,7 +365,8 @@ class ProxyDesk(component):
             self._connected = False
 
     def _message_answered(self, reply: Reply) -> None:
-        self._log_outcome(_FATES.get(reply.code // 100, Fate.UNKNOWN), f"{reply.code} {reply.text}")
+        fate = _FATES.get(reply.code // 100, Fate.UNKNOWN)
+        self._log_outcome(self._transaction, fate, f"{reply.code} {reply.text}")
         self._end_message(reply)
 
     def _end_message(self, reply: Reply) -> None:
@@ -379,7 +389,7 @@ class ProxyDesk(component):
         if transaction.after_dot:
             # A 421 is an answer, too: it has not taken the message. Anything else says nothing.
             fate = Fate.DEFERRED if reply is not None and reply.code == 421 else Fate.UNKNOWN
-            self._log_outcome(fate, reason.name.lower())
+            self._log_outcome(transaction, fate, reason.name.lower())
             self._end_message(answer)
         elif transaction.in_data:
             transaction.early = answer
@@ -424,8 +434,7 @@ class ProxyDesk(component):
         self._commands.clear()
         self.send(producerFinished(self), "abandon")
 
-    def _log_outcome(self, fate: Fate, reply: str) -> None:
-        transaction = self._transaction
+    def _log_outcome(self, transaction: _Transaction, fate: Fate, reply: str) -> None:
         self.send(
             Outcome(
                 self._id,
