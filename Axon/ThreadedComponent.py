@@ -51,6 +51,15 @@ from Axon.Linkage import HasBoxes, linkage
 _T = TypeVar("_T")
 
 
+def _refuse_generator(thecomponent: component, result: object) -> None:
+    """A main with a yield in it would do nothing, and say nothing."""
+    if hasattr(result, "__next__"):
+        raise TypeError(
+            f"{type(thecomponent).__qualname__}.main() is a generator: in a thread it must be an "
+            "ordinary method, without a yield"
+        )
+
+
 class threadedcomponent(component):
     """threadedcomponent(queuelengths=1000, **attributes) -> a component with a thread; queuelengths
     limits each queue."""
@@ -62,42 +71,42 @@ class threadedcomponent(component):
         self.queuelengths = self.DefaultQueueSize if queuelengths is None else queuelengths
         self._to_thread: dict[str, deque[Any]] = {name: deque() for name in self.inboxes}
         self._from_thread: dict[str, deque[Any]] = {name: deque() for name in self.outboxes}
-        self._something = threading.Event()  # for the thread: look at your queues
+        self._axon_something = threading.Event()  # for the thread: look at your queues
         self._agent_told = False  # the agent will look at the queues anyway
         self._wants_room = False  # the thread found a queue to the outside full
         self._told_to_stop = False
-        self._thread: threading.Thread | None = None
-        self._held = False
-        self._ended = False
-        self._error: BaseException | None = None
-        self._mainmethod = "main"
+        self._axon_thread: threading.Thread | None = None
+        self._axon_held = False
+        self._axon_ended = False
+        self._axon_error: BaseException | None = None
+        self._axon_mainmethod = "main"
 
     def activate(
         self, Scheduler: Any = None, Tracker: object = None, mainmethod: str = "main"
     ) -> Any:
         if self._axon_gen is None:
-            self._mainmethod = mainmethod
+            self._axon_mainmethod = mainmethod
             self._axon_gen = self._agent()
         return super().activate(Scheduler, Tracker)
 
     def stop(self) -> None:
         """Tell the thread to stop: its next pause() or recv() raises normalShutdown."""
         self._told_to_stop = True
-        self._something.set()
+        self._axon_something.set()
         super().stop()
 
     # ---- in the scheduler's thread
 
     def _agent(self) -> Iterator[object]:
-        self._thread = threading.Thread(target=self._run_thread, name=self.name, daemon=True)
+        self._axon_thread = threading.Thread(target=self._run_thread, name=self.name, daemon=True)
         if self.scheduler is not None:
             self.scheduler.hold()
-            self._held = True
-        self._thread.start()
-        while not self._ended:
+            self._axon_held = True
+        self._axon_thread.start()
+        while not self._axon_ended:
             self._agent_told = False
             self._exchange()
-            if not self._ended:
+            if not self._axon_ended:
                 component.pause(self)
             yield 1
         # The thread is over: deliver the rest, however long the receivers take.
@@ -105,8 +114,8 @@ class threadedcomponent(component):
             component.pause(self)
             yield 1
         yield 1  # one more turn after the end, so that receivers have theirs before we are gone
-        if self._error is not None:
-            raise self._error
+        if self._axon_error is not None:
+            raise self._axon_error
 
     def _exchange(self) -> bool:
         """Move messages both ways; True if some for the outside are left because a receiver is
@@ -127,7 +136,7 @@ class threadedcomponent(component):
             self._wants_room = False
             moved = True
         if moved:
-            self._something.set()
+            self._axon_something.set()
         return left or bool(signals)
 
     def _send_out(self, name: str, queue: deque[Any], most: int | None) -> int:
@@ -162,20 +171,20 @@ class threadedcomponent(component):
 
     def _forget(self) -> None:
         super()._forget()
-        if self._held and self.scheduler is not None:
-            self._held = False
+        if self._axon_held and self.scheduler is not None:
+            self._axon_held = False
             self.scheduler.release()
 
     # ---- in the component's own thread
 
     def _run_thread(self) -> None:
         try:
-            getattr(self, self._mainmethod)()
+            _refuse_generator(self, getattr(self, self._axon_mainmethod)())
         except normalShutdown:
             pass  # told to stop, and did
         except BaseException as error:  # noqa: BLE001 - handed over: raised again in the scheduler's thread
-            self._error = error
-        self._ended = True
+            self._axon_error = error
+        self._axon_ended = True
         self._tell_agent()
 
     def main(self) -> Any:
@@ -191,7 +200,7 @@ class threadedcomponent(component):
             self.scheduler.call_from_thread(self.unpause)
 
     def _in_own_thread(self) -> bool:
-        return threading.current_thread() is self._thread
+        return threading.current_thread() is self._axon_thread
 
     def _check_stop(self) -> None:
         if self._told_to_stop:
@@ -249,8 +258,8 @@ class threadedcomponent(component):
             super().pause(timeout)
             return
         self._check_stop()
-        self._something.wait(timeout)
-        self._something.clear()
+        self._axon_something.wait(timeout)
+        self._axon_something.clear()
         self._check_stop()
 
     def sync(self) -> None:

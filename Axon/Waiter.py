@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -88,6 +89,9 @@ class EpollWaiter:
         self._epoll: select.epoll | None = None
         self._pipe = (-1, -1)
         self._blocked = False
+        # Without it a thread could write its wake-up to a number that close() has just given back
+        # and that is another file's by now. Re-entrant: one signal handler may interrupt another.
+        self._pipe_lock = threading.RLock()
 
     def _open(self) -> select.epoll:
         if self._epoll is None:
@@ -141,8 +145,9 @@ class EpollWaiter:
     def wake(self) -> None:
         """End a wait() that blocks, from any thread or a signal handler."""
         if self._blocked:
-            with suppress(BlockingIOError):  # full of wake-ups: one more tells nothing new
-                os.write(self._pipe[1], b"w")
+            with self._pipe_lock, suppress(BlockingIOError):  # full: one more tells nothing new
+                if self._epoll is not None:
+                    os.write(self._pipe[1], b"w")
 
     def wakeup_fd(self) -> int:
         self._open()
@@ -156,10 +161,12 @@ class EpollWaiter:
 
     def close(self) -> None:
         """Give the file descriptors back; the next use opens new ones."""
-        if self._epoll is not None:
+        with self._pipe_lock:
+            if self._epoll is None:
+                return
             self._epoll.close()
             for fd in self._pipe:
                 os.close(fd)
             self._epoll = None
-            self._callbacks.clear()
-            self.busy = False
+        self._callbacks.clear()
+        self.busy = False

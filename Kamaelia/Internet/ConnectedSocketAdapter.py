@@ -29,12 +29,12 @@ Flow control, both ways, so that memory for each connection stays bounded:
 
 Ending
 ------
-On producerFinished all that waits is sent first (for ``flush_timeout`` seconds at the longest),
-on shutdownMicroprocess it is dropped. When the peer has sent its last byte, socketShutdown goes
-out of "CreatorFeedback" and what we send still reaches it, until our side finishes too or
-``half_close_timeout`` is over. In the end socketShutdown goes out of "CreatorFeedback", if it
-has not yet, and shutdownCSA out of "signal". Both carry the reason: an OSError, a text, or None
-after a proper end.
+On producerFinished all that waits is sent first (given up when the peer takes nothing for
+``flush_timeout`` seconds), on shutdownMicroprocess it is dropped. When the peer has sent its last
+byte, socketShutdown goes out of "CreatorFeedback" and what we send still reaches it, until our side
+finishes too or ``half_close_timeout`` is over. In the end socketShutdown goes out of
+"CreatorFeedback", if it has not yet, and shutdownCSA out of "signal". Both carry the reason: an
+OSError, a text, or None after a proper end.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ log = logging.getLogger(__name__)
 # More than 64 KiB at once can cost a fresh mapping for each read: 12 microseconds instead of 1.3.
 READ_BYTES = 65_536
 LINGER_SECONDS = 2.0
+NOT_TAKEN = "the peer did not take what was left to send"
 _BYTES = (bytes, bytearray, memoryview)
 
 
@@ -75,6 +76,7 @@ class State(Enum):
 
 
 _OPEN = State.OPEN  # looking it up in its class costs as much as delivering a message
+
 
 class _SendQueue:
     """Storage of the inbox: sends what is appended, keeps what the socket does not take yet."""
@@ -287,7 +289,7 @@ class ConnectedSocketAdapter(component):
         elif isinstance(message, producerFinished) and self.state is _OPEN:
             self.state = State.FLUSHING
             self._reading = False
-            self._limit(self.flush_timeout, "the peer did not take what was left to send")
+            self._limit(self.flush_timeout, NOT_TAKEN)
             self._advance()
 
     # ---- the socket's call-back
@@ -318,11 +320,18 @@ class ConnectedSocketAdapter(component):
         except OSError as error:
             self.fail_to_send(error)
             return
-        inbox = self.inboxes["inbox"]
-        if progress and inbox.waiters:
-            inbox._collected()
+        if progress:
+            self._sent_some()
         if self._queue.waiting_bytes <= self.write_high // 2 and not self._reading:
             self.unpause()
+
+    def _sent_some(self) -> None:
+        inbox = self.inboxes["inbox"]
+        if inbox.waiters:
+            inbox._collected()
+        if self.state is State.FLUSHING:
+            # A slow peer gets all of it, however long that takes; one that takes nothing does not.
+            self._limit(self.flush_timeout, NOT_TAKEN)
 
     def _read(self) -> None:
         try:

@@ -43,6 +43,18 @@ class Everyday(component):
         self.removeChild(child)
 
 
+class Keeping(component):
+    """Never lets go of its child."""
+
+    def main(self) -> Iterator[object]:
+        child = Script(nothing)
+        self.addChildren(child)
+        yield newComponent(child)
+        while not child._isStopped():
+            self.pause()
+            yield 1
+
+
 class Failing(component):
     def main(self) -> Iterator[object]:
         self.link((self, "outbox"), (self, "inbox"))
@@ -66,7 +78,7 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.mark.parametrize("kind", [component, Everyday, Failing, Asleep])
+@pytest.mark.parametrize("kind", [component, Everyday, Keeping, Failing, Asleep])
 def test_an_ended_component_is_freed_without_the_collector(
     engine: scheduler, no_collector: None, kind: type[component]
 ) -> None:

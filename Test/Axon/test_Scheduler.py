@@ -1,4 +1,4 @@
-"""Who runs when: turns, new components, detours, fairness, and how a run ends."""
+"""Who runs when: turns, new components, detours and fairness."""
 
 import itertools
 import socket
@@ -270,6 +270,7 @@ def test_a_pause_at_the_very_end_of_a_detour_does_not_make_main_sleep(engine: sc
 
     def script(self: Script) -> Iterator[object]:
         yield WaitComplete(helper(self))
+        yield 1
 
     one = Script(script).activate(Scheduler=engine)
     engine.runThreads()
@@ -446,131 +447,3 @@ def test_calls_from_threads_reach_a_blocked_scheduler_in_order(engine: scheduler
     engine.runThreads()
     thread.join()
     assert heard == list(range(2_000))
-
-
-# ---- how stop() ends a run
-
-
-def test_stop_by_a_component_stops_all_and_leaves_the_scheduler_as_new(engine: scheduler) -> None:
-    def ender(self: Script) -> Iterator[object]:
-        yield 1
-        engine.stop()
-        yield 1
-
-    parts = [Script(sleeper).activate(Scheduler=engine) for _ in range(3)]
-    parts.append(Script(busy(threading.Event())).activate(Scheduler=engine))
-    parts.append(Script(ender).activate(Scheduler=engine))
-    engine.runThreads()
-    assert [one.stops for one in parts] == [1] * 5
-    assert engine.listAllThreads() == []
-    turns: list[str] = []
-    Script(counter(turns, 3), "x").activate(Scheduler=engine)
-    engine.runThreads()
-    assert turns == ["x"] * 3
-
-
-def test_stop_from_a_thread_reaches_a_blocked_scheduler(engine: scheduler) -> None:
-    for _ in range(20):
-        asleep = threading.Event()
-        one = Script(sleeper).activate(Scheduler=engine)
-        engine.call_from_thread(asleep.set)
-
-        def from_outside(asleep: threading.Event = asleep) -> None:
-            asleep.wait(10)
-            engine.stop()
-
-        thread = threading.Thread(target=from_outside)
-        thread.start()
-        engine.runThreads()
-        thread.join()
-        assert one.stops == 1
-
-
-def test_stop_reaches_a_component_in_a_detour(engine: scheduler) -> None:
-    def script(self: Script) -> Iterator[object]:
-        yield WaitComplete(sleeper(self))
-        raise AssertionError("must not come back")
-
-    one = Script(script).activate(Scheduler=engine)
-    engine.call_later(0.01, engine.stop)
-    engine.runThreads()
-    assert one.stops == 1
-
-
-def test_a_bad_stop_keeps_no_other_from_its_own(engine: scheduler) -> None:
-    class Bad(Script):
-        def stop(self) -> None:
-            raise ValueError("bad stop")
-
-    parts = [Script(sleeper), Bad(sleeper, "culprit"), Bad(sleeper), Script(sleeper)]
-    for one in parts:
-        one.activate(Scheduler=engine)
-    parts[0].link((parts[3], "outbox"), (parts[0], "inbox"))
-    parts[1].link((parts[0], "outbox"), (parts[3], "inbox"))
-    engine.call_later(0.01, engine.stop)
-    with pytest.raises(ValueError, match="bad stop") as raised:
-        engine.runThreads()
-    assert "culprit" in " ".join(raised.value.__notes__)
-    assert (parts[0].stops, parts[3].stops) == (1, 1)
-    assert engine.listAllThreads() == []
-    assert parts[0].outboxes["outbox"].target is None  # closed down all the same
-    engine.runThreads()  # would block for ever, were one left
-
-
-def test_what_a_stop_activates_is_stopped_too(engine: scheduler) -> None:
-    late = Script(sleeper)
-
-    class Reviver(Script):
-        def stop(self) -> None:
-            super().stop()
-            late.activate(Scheduler=engine)
-
-    Reviver(sleeper).activate(Scheduler=engine)
-    engine.call_later(0.01, engine.stop)
-    engine.runThreads()
-    assert late.stops == 1
-    assert engine.listAllThreads() == []
-    engine.runThreads()
-
-
-def test_one_stop_may_stop_another(engine: scheduler) -> None:
-    class Parent(Script):
-        def stop(self) -> None:
-            super().stop()
-            child.stop()
-
-    child = Script(sleeper)
-    Parent(sleeper).activate(Scheduler=engine)
-    child.activate(Scheduler=engine)
-    engine.call_later(0.01, engine.stop)
-    engine.runThreads()
-    assert child.stops == 1
-    assert engine.listAllThreads() == []
-
-
-def test_a_stop_that_forgets_its_super_ends_it_all_the_same(engine: scheduler) -> None:
-    class Forgetful(Script):
-        def stop(self) -> None:
-            """Does not call super."""
-
-    one = Forgetful(sleeper).activate(Scheduler=engine)
-    engine.call_later(0.01, engine.stop)
-    engine.runThreads()
-    assert one._isStopped()
-    assert engine.listAllThreads() == []
-
-
-def test_a_stop_that_comes_with_the_last_end_does_not_spoil_the_next_run(
-    engine: scheduler,
-) -> None:
-    class Last(Script):
-        def _closeDownMicroprocess(self) -> object:
-            engine.stop()
-            return super()._closeDownMicroprocess()
-
-    turns: list[str] = []
-    Last(counter(turns, 1), "x").activate(Scheduler=engine)
-    engine.runThreads()
-    Script(counter(turns, 500), "y").activate(Scheduler=engine)
-    engine.runThreads()
-    assert turns == ["x"] + ["y"] * 500

@@ -84,6 +84,19 @@ def test_a_postponed_call_is_made_once_at_its_new_time(runner: scheduler, clock:
     assert came == [3.0]
 
 
+def test_a_postponed_call_cannot_be_moved_to_before_its_last_postponement_came_up(
+    runner: scheduler, clock: FakeClock
+) -> None:
+    came: list[float] = []
+    moved: list[bool] = []
+    timer = runner.call_later(1.0, lambda: came.append(clock()))
+    timer.postpone(5.0)
+    runner.call_later(2.0, lambda: moved.append(timer.postpone(3.0)))
+    runner.runThreads()
+    assert moved == [False]
+    assert came == [5.0]
+
+
 def test_a_call_may_set_another(runner: scheduler, clock: FakeClock) -> None:
     came: list[float] = []
 
@@ -124,6 +137,22 @@ def test_cancelled_timers_do_not_pile_up(runner: scheduler) -> None:
     assert kept.pending
 
 
+def test_those_left_after_many_were_cancelled_come_in_order(runner: scheduler) -> None:
+    chance = random.Random(7)
+    came: list[float] = []
+
+    def at(when: float) -> Timer:
+        return runner.call_at(when, lambda: came.append(when))
+
+    times = [chance.random() for _ in range(2_000)]
+    timers = [at(when) for when in times]
+    gone = set(chance.sample(range(2_000), 1_500))
+    for number in gone:
+        timers[number].cancel()
+    runner.runThreads()
+    assert came == sorted(when for number, when in enumerate(times) if number not in gone)
+
+
 def test_many_may_be_cancelled_by_a_call_while_timers_run(runner: scheduler) -> None:
     came: list[str] = []
     timers = [runner.call_later(1.0, lambda: came.append("cancelled")) for _ in range(500)]
@@ -153,6 +182,7 @@ def test_all_others_of_the_same_moment_may_be_cancelled(runner: scheduler) -> No
     runner.runThreads()
     assert came == ["first"]
     assert runner._timers == []
+    assert runner._cancelled == 0
 
 
 def test_a_pause_for_each_message_leaves_one_timer() -> None:

@@ -429,6 +429,15 @@ def test_from_outside_boxes_are_added_at_once() -> None:
 # ---- all together
 
 
+def test_a_main_with_a_yield_is_refused_and_not_ignored(engine: scheduler) -> None:
+    class Mistaken(threadedcomponent):
+        def main(self) -> Iterator[object]:
+            yield 1
+
+    with pytest.raises(TypeError, match=r"Mistaken\.main\(\) is a generator"):
+        run(engine, Mistaken())
+
+
 def test_an_ended_one_is_freed_without_the_collector(engine: scheduler) -> None:
     class Plain(threadedcomponent):
         def main(self) -> None:
@@ -440,13 +449,20 @@ def test_an_ended_one_is_freed_without_the_collector(engine: scheduler) -> None:
         one = Plain()
         thread_gone = weakref.ref(one)
         run(engine, one)
-        thread = one._thread
+        thread = one._axon_thread
         assert thread is not None
         thread.join(PATIENCE)
         del one, thread
         assert thread_gone() is None
     finally:
         gc.enable()
+
+
+def test_virtual_time_does_not_wait_for_a_thread_that_has_ended() -> None:
+    runner = virtual_scheduler()
+    sleeper = Sleeper()
+    run(runner, Threaded(lambda self: None), sleeper)
+    assert runner.listAllThreads() == [sleeper]
 
 
 def test_virtual_time_waits_for_a_thread_at_work() -> None:

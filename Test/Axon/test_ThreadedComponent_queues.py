@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -335,21 +336,33 @@ def test_unread_messages_do_not_keep_it_alive(engine: scheduler) -> None:
 
 
 def test_it_is_over_only_after_its_receivers_had_their_turn(engine: scheduler) -> None:
-    order: list[str] = []
+    seen: list[object] = []
 
-    class Parent(component):
+    class Receiver(component):
+        def main(self) -> Iterator[object]:
+            while not self.dataReady():
+                self.pause()
+                yield 1
+            seen.append((self.recv(), one._isStopped()))
+
+    class Parent(Receiver):
         def main(self) -> Iterator[object]:
             while not one._isStopped():
                 self.pause()
                 yield 1
-            order.append(f"ended, {self.dataReady()} waiting")
+            seen.append("ended")
 
-    parent = Parent()
-    one = Threaded(lambda self: self.send("last"))
+    def script(self: Threaded) -> None:
+        # The scheduler waits for our end, so that the message and the end come at once.
+        engine.call_from_thread(partial(threading.current_thread().join, PATIENCE))
+        self.send("last")
+
+    receiver, parent = Receiver(), Parent()
+    one = Threaded(script)
     parent.addChildren(one)
-    parent.link((one, "outbox"), (parent, "inbox"))
-    run(engine, parent, one)
-    assert order == ["ended, 1 waiting"]
+    parent.link((one, "outbox"), (receiver, "inbox"))
+    run(engine, one, parent, receiver)
+    assert seen == [("last", False), "ended"]
 
 
 # ---- all together

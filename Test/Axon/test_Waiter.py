@@ -193,6 +193,19 @@ def test_a_full_pipe_is_as_good_as_a_wake_up(waiter: EpollWaiter) -> None:
     waiter.wait(None, no_calls)  # there is something to be read: returns at once
 
 
+def test_a_wake_up_that_comes_late_goes_to_no_other_file(waiter: EpollWaiter) -> None:
+    number = waiter.wakeup_fd()
+    waiter._blocked = True  # so a thread saw it, and was held up before it wrote
+    waiter.close()
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    os.dup2(writer, number)  # the number that was given back is another file's now
+    waiter.wake()
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 1)
+    for opened in {reader, writer, number}:
+        os.close(opened)
+
+
 def test_a_time_out_of_many_days_is_not_too_long_for_the_system(
     waiter: EpollWaiter, pair: Pair
 ) -> None:
@@ -236,8 +249,11 @@ def test_an_idle_program_uses_no_processor_time(pair: Pair) -> None:
             one._deliver("enough")
 
     engine.call_later(0.3, end)
+    wake_up = threading.Timer(0.05, lambda: engine.call_from_thread(waiter.wake))
+    wake_up.start()  # must not leave it turning
     before = process_time()
     engine.runThreads()
+    wake_up.join()
     used = process_time() - before
     waiter.close()
     assert used < 0.1

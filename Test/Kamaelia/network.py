@@ -65,6 +65,32 @@ class Silent(component):
             yield 1
 
 
+class Greeter(component):
+    """Says something and ends, without a word on its signal."""
+
+    def __init__(self, text: bytes, **peer: object) -> None:
+        super().__init__(**peer)
+        self.text = text
+
+    def main(self) -> Script:
+        self.send(self.text, "outbox")
+        yield 1
+
+
+class Mute(component):
+    """Has no boxes for shutdowns at all, and never ends by itself."""
+
+    Inboxes = {"inbox": "bytes: sent back"}
+    Outboxes = {"outbox": "bytes: what came"}
+
+    def main(self) -> Script:
+        while True:
+            for data in self.Inbox("inbox"):
+                self.send(data, "outbox")
+            self.pause()
+            yield 1
+
+
 class CountingWaiter(EpollWaiter):
     """Knows how often it was asked to wait: a program that spins asks without end."""
 
@@ -249,3 +275,33 @@ def reset(sock: socket.socket) -> None:
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - no paths are wanted, only how many
+
+
+def ended(server: ServerCore) -> bool:
+    return server.scheduler is None or server not in server.scheduler.threads
+
+
+def answers(world: World, server: ServerCore) -> Script:
+    """A new client is served."""
+    client = world.connect(server)
+    client.sendall(b"still there?")
+    assert (yield from world.receive(client, 12)) == b"still there?"
+    client.close()
+    yield from world.until(lambda: server.connections == 0)
+
+
+def pattern(size: int) -> bytes:
+    """Bytes in which a lost, doubled or swapped piece shows."""
+    return (b"".join(b"%08x" % number for number in range(size // 8 + 1)))[:size]
+
+
+def send_to(adapter: ConnectedSocketAdapter, message: object) -> None:
+    adapter.inboxes["inbox"].deliver(message)
+
+
+def tell(adapter: ConnectedSocketAdapter, message: object) -> None:
+    adapter.inboxes["control"].deliver(message)
+
+
+def taken(owner: Silent, box: str = "inbox") -> list[object]:
+    return list(owner.Inbox(box))

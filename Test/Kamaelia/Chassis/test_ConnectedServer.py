@@ -2,7 +2,6 @@
 
 import errno
 import gc
-import logging
 import socket
 import weakref
 from contextlib import suppress
@@ -21,58 +20,21 @@ from Kamaelia.Chassis.ConnectedServer import (
 )
 from Kamaelia.Chassis.Pipeline import Pipeline
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
-from Kamaelia.Internet.TCPServer import TCPServer
 from Kamaelia.IPC import serverShutdown, socketShutdown
-from Test.Kamaelia.network import CountingWaiter, Echo, Script, World, open_files, reset
+from Test.Kamaelia.network import (
+    CountingWaiter,
+    Echo,
+    Greeter,
+    Mute,
+    Script,
+    World,
+    answers,
+    ended,
+    open_files,
+    reset,
+)
 
 MIB = 1 << 20
-
-
-class Greeter(component):
-    """Says something and ends, without a word on its signal."""
-
-    def __init__(self, text: bytes, **peer: object) -> None:
-        super().__init__(**peer)
-        self.text = text
-
-    def main(self) -> Script:
-        self.send(self.text, "outbox")
-        yield 1
-
-
-class Mute(component):
-    """Has no boxes for shutdowns at all, and never ends by itself."""
-
-    Inboxes = {"inbox": "bytes: sent back"}
-    Outboxes = {"outbox": "bytes: what came"}
-
-    def main(self) -> Script:
-        while True:
-            for data in self.Inbox("inbox"):
-                self.send(data, "outbox")
-            self.pause()
-            yield 1
-
-
-class Bomb(component):
-    """Answers, until it is told to fail."""
-
-    def main(self) -> Script:
-        while True:
-            for data in self.Inbox("inbox"):
-                if data == b"fail":
-                    raise ValueError("as it was told")
-                self.send(data, "outbox")
-            for message in self.Inbox("control"):
-                self.send(message, "signal")
-                return
-            self.pause()
-            yield 1
-
-
-class PoliteBomb(Bomb):
-    def last_words(self) -> bytes:
-        return b"421 sorry\r\n"
 
 
 class Tuner(component):
@@ -88,19 +50,6 @@ class Tuner(component):
             yield 1
         self.told.extend(self.Inbox("control"))
         self.send(producerFinished(self), "signal")
-
-
-def ended(server: ServerCore) -> bool:
-    return server.scheduler is None or server not in server.scheduler.threads
-
-
-def answers(world: World, server: ServerCore) -> Script:
-    """A new client is served."""
-    client = world.connect(server)
-    client.sendall(b"still there?")
-    assert (yield from world.receive(client, 12)) == b"still there?"
-    client.close()
-    yield from world.until(lambda: server.connections == 0)
 
 
 # ---- serving
@@ -280,237 +229,6 @@ def test_a_protocol_is_told_once_that_its_client_is_gone(world: World, how: str)
     world.play(script())
 
 
-# ---- failing
-
-
-def test_one_failing_protocol_ends_its_connection_alone(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    def script() -> Script:
-        server = world.serve(Bomb)
-        good, bad = world.connect(server), world.connect(server)
-        bad.sendall(b"fail")
-        assert (yield from world.receive_all(bad)) == b""
-        good.sendall(b"hello")
-        assert (yield from world.receive(good, 5)) == b"hello"
-        yield from world.until(lambda: server.connections == 1)
-        good.close()
-        yield from answers(world, server)
-
-    world.play(script())
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
-    assert "127.0.0.1" in record.getMessage()
-    assert "Bomb" in record.getMessage()
-    assert record.exc_info is not None
-    assert isinstance(record.exc_info[1], ValueError)
-
-
-def test_the_client_hears_the_last_words_of_a_failing_protocol(world: World) -> None:
-    def script() -> Script:
-        server = world.serve(PoliteBomb)
-        bad = world.connect(server)
-        bad.sendall(b"hello")
-        assert (yield from world.receive(bad, 5)) == b"hello"
-        bad.sendall(b"fail")
-        assert (yield from world.receive_all(bad)) == b"421 sorry\r\n"
-        yield from answers(world, server)
-
-    world.play(script())
-
-
-def test_last_words_that_fail_are_logged_and_harm_nobody(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Stammerer(Bomb):
-        def last_words(self) -> bytes:
-            raise RuntimeError("no words left")
-
-    def script() -> Script:
-        server = world.serve(Stammerer)
-        bad = world.connect(server)
-        bad.sendall(b"fail")
-        assert (yield from world.receive_all(bad)) == b""
-        yield from answers(world, server)
-
-    world.play(script())
-    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
-        "as it was told",
-        "no words left",
-    ]
-
-
-def test_a_stop_that_fails_is_logged_and_harms_nobody(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Stubborn(Echo):
-        def stop(self) -> None:
-            super().stop()
-            raise RuntimeError("will not")
-
-    def script() -> Script:
-        server = world.serve(lambda **_peer: Pipeline(Bomb(), Stubborn()))
-        bad = world.connect(server)
-        bad.sendall(b"fail")
-        assert (yield from world.receive_all(bad)) == b""
-        yield from world.until(lambda: server.connections == 0)
-        yield from answers(world, server)
-
-    world.play(script())
-    assert "will not" in caplog.text
-
-
-@pytest.mark.parametrize("where", [0, 1, 2])
-def test_a_failing_member_of_a_protocol_ends_all_of_it(
-    world: World, caplog: pytest.LogCaptureFixture, where: int
-) -> None:
-    def protocol(**_peer: object) -> component:
-        members: list[component] = [Echo(), Pipeline(Echo()), Echo()]
-        members[where] = Pipeline(Echo(), Bomb())
-        made = Pipeline(*members)
-        made.last_words = lambda: b"bye"
-        return made
-
-    def script() -> Script:
-        server = world.serve(protocol)
-        yield from world.settle()
-        alone = len(world.scheduler.threads)
-        bad = world.connect(server)
-        bad.sendall(b"fail")
-        assert (yield from world.receive_all(bad)) == b"bye"
-        yield from world.until(lambda: len(world.scheduler.threads) == alone)
-        assert server.connections == 0
-
-    world.play(script())
-    (record,) = caplog.records
-    assert "Bomb" in record.getMessage()
-
-
-def test_a_child_that_outlives_its_protocol_fails_alone(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    made: list[Bomb] = []
-
-    class Careless(component):
-        def main(self) -> Script:
-            made.append(Bomb())
-            self.addChildren(made[0])
-            made[0].activate(Scheduler=self.scheduler)
-            yield 1
-
-    def script() -> Script:
-        server = world.serve(Careless)
-        client = world.connect(server)
-        assert (yield from world.receive_all(client)) == b""
-        yield from world.until(lambda: server.connections == 0)
-        yield from world.settle()
-        made[0].inboxes["inbox"].deliver(b"fail")
-        yield from world.until(lambda: made[0] not in world.scheduler.threads)
-
-    world.play(script())
-    assert len(caplog.records) == 1
-
-
-def test_a_factory_that_fails_costs_that_connection_and_a_log_line(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    errors = [KeyError("unlucky"), FileNotFoundError(errno.ENOENT, "no template"), None]
-
-    def protocol(**_peer: object) -> component:
-        error = errors.pop(0)
-        if error is not None:
-            raise error
-        return Echo()
-
-    def script() -> Script:
-        server = world.serve(protocol)
-        for _ in range(2):
-            assert (yield from world.receive_all(world.connect(server))) == b""
-        yield from answers(world, server)
-
-    world.play(script())
-    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [
-        KeyError,
-        FileNotFoundError,
-    ]
-
-
-def test_what_is_no_protocol_costs_that_connection_and_a_log_line(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Deaf(component):
-        Inboxes = {"control": "object: all there is"}
-
-    made = [None, Deaf(), Echo()]
-
-    def script() -> Script:
-        server = world.serve(lambda **_peer: made.pop(0))
-        for _ in range(2):
-            assert (yield from world.receive_all(world.connect(server))) == b""
-        yield from answers(world, server)
-
-    world.play(script())
-    assert len(caplog.records) == 2
-
-
-def test_a_client_that_is_gone_before_it_is_served_is_forgotten(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-
-    def script() -> Script:
-        server = world.serve(Echo)
-        reset(world.connect(server))
-        yield from world.until(lambda: caplog.records)
-        yield from answers(world, server)
-        # server, TCPServer and the script
-        yield from world.until(lambda: len(world.scheduler.threads) == 3)
-
-    world.play(script())
-    assert [record.levelno for record in caplog.records] == [logging.DEBUG]
-
-
-def test_a_socket_component_that_fails_ends_its_connection_alone(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    failing = [True]
-
-    class Faulty(ConnectedSocketAdapter):
-        def main(self) -> Script:
-            if failing:
-                failing.pop()
-                raise RuntimeError("bad adapter")
-            yield from super().main()
-
-    class FaultyTCPServer(TCPServer):
-        CSA = Faulty
-
-    def script() -> Script:
-        server = world.serve(Echo, TCPS=FaultyTCPServer)
-        bad = world.connect(server)
-        assert (yield from world.receive_all(bad)) == b""
-        yield from world.until(lambda: server.connections == 0)
-        yield from answers(world, server)
-        yield from world.until(lambda: len(world.scheduler.threads) == 3)
-
-    world.play(script())
-    assert "bad adapter" in caplog.text
-
-
-def test_many_resets_while_sending_harm_nobody(world: World) -> None:
-    def script() -> Script:
-        server = world.serve(lambda **peer: Greeter(b"x" * 4 * MIB, **peer))
-        for _ in range(20):
-            client = world.connect(server)
-            yield from world.receive(client, 10)
-            reset(client)
-        yield from world.until(lambda: server.connections == 0)
-        client = world.connect(server)
-        assert len((yield from world.receive_all(client))) == 4 * MIB
-
-    world.play(script())
-
-
 # ---- stopping
 
 
@@ -555,6 +273,43 @@ def test_a_client_that_waits_to_be_accepted_at_the_shutdown_is_told_too(world: W
         with suppress(ConnectionResetError):  # if it was never accepted
             assert (yield from world.receive_all(client)) == b""
         yield from world.until(lambda: ended(server))
+
+    world.play(script())
+
+
+def test_a_client_accepted_while_the_server_stops_is_told_too(world: World) -> None:
+    def script() -> Script:
+        server = world.serve(Echo)
+        yield from world.settle()
+        client = world.connect(server)
+        server.inboxes["control"].deliver(shutdownMicroprocess())
+        yield 1  # the server has had its turn, and the port is still open
+        assert server.server is not None
+        server.server._accept(0)
+        assert (yield from world.receive_all(client)) == b""
+        yield from world.until(lambda: ended(server))
+
+    world.play(script())
+
+
+@pytest.mark.parametrize("how", ["shutdown", "stop"])
+def test_last_bytes_are_still_sent_after_a_shutdown_and_dropped_by_stop(
+    world: World, how: str
+) -> None:
+    def script() -> Script:
+        server = world.serve(lambda **peer: Greeter(bytes(16 * MIB), **peer))
+        client = world.connect(server)
+        yield from world.receive(client, 1)
+        yield from world.settle()  # the protocol has ended, the socket's component has not
+        assert server.connections == 1
+        if how == "stop":
+            server.stop()
+        else:
+            server.inboxes["control"].deliver(shutdownMicroprocess())
+        received = yield from world.receive_all(client)
+        assert (len(received) == 16 * MIB - 1) == (how == "shutdown")
+        yield from world.until(lambda: ended(server))
+        assert server.connections == 0
 
     world.play(script())
 

@@ -87,7 +87,7 @@ def test_stopping_the_reader_does_not_wait_for_a_line(monkeypatch: pytest.Monkey
             runner.call_later(0.05, reader.stop)
             runner.runThreads()
             assert runner.threads == {}
-        reader._thread.join(10)  # the end of input lets the thread go
+        reader._axon_thread.join(10)  # the end of input lets the thread go
 
 
 # ---- ConsoleEchoer
