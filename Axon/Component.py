@@ -43,6 +43,13 @@ from Axon.Microprocess import microprocess
 from Axon.Postoffice import postoffice as Postoffice
 from Axon.Scheduler import scheduler
 
+_NOTHING: Iterator[Any] = iter(())
+
+
+def _messages(box: Inbox) -> Iterator[Any]:
+    while box.q:
+        yield box.q.popleft()
+
 
 class component(microprocess):
     """component(**attributes) -> a component with the declared boxes."""
@@ -123,9 +130,9 @@ class component(microprocess):
 
     def Inbox(self, boxname: str = "inbox") -> Iterator[Any]:
         """Take messages until the box is empty, including those that arrive meanwhile."""
+        # Most boxes are empty most of the time, and to look into those is what a main does most.
         box = self.inboxes[boxname]
-        while box.q:
-            yield box.q.popleft()
+        return _messages(box) if box.q else _NOTHING
 
     def put(self, message: Any, boxname: str = "outbox") -> Iterator[object]:
         """Send, sleeping for as long as the receiver has no room: ``yield from self.put(message)``

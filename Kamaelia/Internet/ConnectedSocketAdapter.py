@@ -48,6 +48,7 @@ from contextlib import suppress
 from enum import Enum
 from fcntl import ioctl
 from termios import FIONREAD
+from typing import Any
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Box import Inbox
@@ -76,6 +77,21 @@ class State(Enum):
 
 
 _OPEN = State.OPEN  # looking it up in its class costs as much as delivering a message
+
+
+class _NeverAsleep:
+    """Owner of the inbox: what is put there is sent at once, and so wakes nobody."""
+
+    __slots__ = ("_asleep",)
+
+    def __init__(self) -> None:
+        self._asleep: Callable[[Any], None] | None = None
+
+    def unpause(self) -> None:
+        """Nobody sleeps here."""
+
+
+_NEVER_ASLEEP = _NeverAsleep()
 
 
 class _SendQueue:
@@ -228,6 +244,7 @@ class ConnectedSocketAdapter(component):
         self.when_gone: Callable[[ConnectedSocketAdapter], object] | None = None
         inbox = self.inboxes["inbox"]
         inbox.q = self._queue = _SendQueue(self, inbox)
+        inbox.owner = _NEVER_ASLEEP
         inbox.size = self.inbox_limit
         self._held: bytes | None = None  # read, but the receiver was full
         self._reading = True  # we want to deliver what can be read; never unless OPEN

@@ -84,6 +84,8 @@ WINDOW = 4
 # What a client must send of a message within its time-out, or all that is left of it.
 PROGRESS_BYTES = 4_096
 
+SMALL_PIECE = 8_192  # bytes
+
 TIMED_OUT = Reply.of(421, "4.4.2", "time-out, closing the connection")
 SHUTTING_DOWN = Reply.of(421, "4.3.2", "service is shutting down, try again later")
 
@@ -391,10 +393,17 @@ class SMTPClientSession(component):
             session = self._session
             if session is None or session.closed:
                 continue  # for a session that has failed: its owner has been told
-            if session.ready:
-                self._say(command)
-            elif len(self._held) < WINDOW * 4:
-                self._held.append(command)
+            if not session.ready:
+                if len(self._held) < WINDOW * 4:
+                    self._held.append(command)
+                continue
+            self._say(command)
+            # What belongs together goes out together, but pieces of a message are not copied only
+            # to be one.
+            if isinstance(command, DataReceived) and len(command.data) > SMALL_PIECE:
+                self._collect_output(session)
+        if self._session is not None:
+            self._collect_output(self._session)
 
     def _say(self, command: ClientCommand) -> None:
         session = self._session
@@ -415,7 +424,6 @@ class SMTPClientSession(component):
                 self._after_dot = True
             case ResetTransaction():
                 session.reset()
-        self._collect_output(session)
 
     def _collect_output(self, session: ClientSession) -> None:
         data = session.data_to_send()

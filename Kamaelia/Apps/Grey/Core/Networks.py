@@ -23,6 +23,7 @@ Example Usage
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -99,6 +100,12 @@ class Networks:
 def _parse(text: str) -> Address | None:
     if len(text) > _LONGEST_ADDRESS:  # a peer's text is not worth parsing then
         return None
+    return _parsed(text)
+
+
+# One client is looked for in several lists, and again with each of its recipients.
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Address | None:
     try:
         return _fold_address(ip_address(text))
     except ValueError:

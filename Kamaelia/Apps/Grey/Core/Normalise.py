@@ -15,6 +15,7 @@ All of them take any text at all and never raise: what arrives here came from st
 True
 """
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Policy, Triplet
@@ -22,6 +23,7 @@ from Kamaelia.Apps.Grey.Core.Types import Attempt, Policy, Triplet
 # A path has at most 256 octets (RFC 5321 4.5.3.1.3), each at most `\\xNN` long once escaped. The
 # parser holds to that; here it only keeps a key from ever being larger than a page of the store.
 TEXT_LIMIT = 1024
+_LONGEST_ADDRESS = 100  # with a zone
 _KELVIN_SIGN = "\u212a"
 
 
@@ -31,6 +33,15 @@ def network_of(address: str, prefix4: int, prefix6: int) -> str:
     IPv4 in an IPv6 dress is IPv4, a zone (`%eth0`) is dropped, and what is no address at all
     stands for itself: such clients are greylisted one by one, never let in.
     """
+    if len(address) > _LONGEST_ADDRESS:
+        return _key_text(address)
+    return _network_of(address, prefix4, prefix6)
+
+
+# A client is asked about again with each recipient, and to read an address takes longer than all
+# the rest of a decision.
+@lru_cache(maxsize=4096)
+def _network_of(address: str, prefix4: int, prefix6: int) -> str:
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:

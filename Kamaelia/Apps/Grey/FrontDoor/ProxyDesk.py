@@ -155,7 +155,7 @@ class ProxyDesk(component):
                 self._hear(answer)
             for decision in self.Inbox("decisions"):
                 self._decided(decision)
-            while self.dataReady("inbox") and not self._commands:
+            while self.dataReady("inbox") and len(self._commands) < WINDOW:
                 self._handle(self.recv("inbox"))
             for command in self._commands:
                 yield from self.put(command, "to_backend")

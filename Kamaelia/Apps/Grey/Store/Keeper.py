@@ -58,7 +58,9 @@ class StoreKeeper:
     """StoreKeeper(open_store, lifetimes, ...) -> serve(), write() and housekeep() for one store.
 
     `clock` is wall-clock time, `monotonic` what waiting is measured with. `open_store` may raise
-    StoreError; it is called in the thread that calls the methods.
+    StoreError; it is called in the thread that calls the methods. Records are written at most every
+    `gather_seconds`: many in one transaction cost little more than one, and who is killed in
+    between has lost some first tries, no mail.
     """
 
     def __init__(
@@ -69,8 +71,11 @@ class StoreKeeper:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         sweep_interval: float = 600.0,
+        gather_seconds: float = 0.05,
     ) -> None:
         self._open_store = open_store
+        self._gather_seconds = gather_seconds
+        self._gather_until = float("-inf")
         self._lifetimes = lifetimes
         self._clock = clock
         self._monotonic = monotonic
@@ -98,7 +103,7 @@ class StoreKeeper:
     def write(self) -> None:
         """Bring what waits in memory into the store, unless that has failed a moment ago."""
         store = self._opened()
-        if not self._unwritten or store is None or self._monotonic() < self._writing.due_at:
+        if not self._unwritten or store is None or self._monotonic() < self._write_due_at():
             return
         try:
             with store.batch():
@@ -110,7 +115,11 @@ class StoreKeeper:
             return
         self._unwritten.clear()
         self._writing.reset()
+        self._gather_until = self._monotonic() + self._gather_seconds
         self._recovered()
+
+    def _write_due_at(self) -> float:
+        return max(self._writing.due_at, self._gather_until)
 
     def housekeep(self) -> float:
         """Do one small piece of what is due; give the seconds until the next (0: there is more)."""
@@ -129,13 +138,14 @@ class StoreKeeper:
             return 0.0
         due_at = self._sweep_at
         if self._unwritten:
-            due_at = min(due_at, self._writing.due_at)
+            due_at = min(due_at, self._write_due_at())
         return self._until(due_at)
 
     def close(self) -> None:
         """Write what can be written, and leave the store in order."""
         self._writing.reset()  # this is the last chance, however short ago the latest failure
         self._opening.reset()
+        self._gather_until = float("-inf")
         if self._unwritten:
             self.write()
         if self._unwritten:
