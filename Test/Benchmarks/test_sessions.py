@@ -135,7 +135,7 @@ def problems(
 ) -> list[str]:
     checked = bench["sessions"].Bench(FakeSink(**came), seconds=1.0)
     target = bench["targets"].Target("kamaelia-grey", 0, 0, "", greylists=True)
-    checked._check(scenario, target, bench["load"].Outcome(per_second=1.0, **outcome))
+    checked._check(scenario, target, bench["load"].Outcome(**outcome))
     return list(checked.problems)
 
 
@@ -154,6 +154,7 @@ def test_what_was_acknowledged_and_arrived_is_no_problem(bench: dict[str, Module
         ("connect", {"messages": 1, "number_sum": 1}, {"done": 3, "number_sum": 6}),
         ("reject", {"strangers": 1}, {"done": 3, "number_sum": 6}),
         ("reject", {}, {"done": 3, "number_sum": 6, "errors": 1, "first_error": "554"}),
+        ("reject", {}, {"done": 0}),
     ],
 )
 def test_a_message_lost_doubled_or_from_nowhere_is_a_problem(

@@ -1,0 +1,211 @@
+"""
+The proxies that are compared, and how each is started
+======================================================
+Each starter gets a `Site` (a folder of its own, the sink's port) and gives a running `Target`, or
+raises `Unavailable` with the reason, which the report repeats. All listen on loopback only, and end
+with the site's exit stack.
+
+    direct          no proxy: what load generator and sink can do
+    kamaelia-grey   ours, with everything on: SQLite store, a line in the log for each decision and
+                    each message, all time-outs
+    aiosmtpd        the library's Proxy handler; no greylisting
+    haproxy         copies bytes, knows no SMTP: the least that a proxy costs; one thread
+    postfix         smtpd before the sink as its content filter (smtpd_proxy_filter), no queue and
+                    no greylisting; needs root, because its master does
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from processes import HOST, Child, free_port
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+DELAY_SECONDS = 1
+
+
+class Unavailable(Exception):  # noqa: N818 - no error: it is left out, and the report says why
+    """This target cannot run here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a target is set up."""
+
+    folder: Path
+    sink_port: int
+    sink_pid: int
+    stack: ExitStack
+
+    def start(self, port: int, *command: str, **environment: str) -> int:
+        """Start a program that answers on the port; its process id."""
+        log = self.folder / "output.log"
+        child = self.stack.enter_context(Child(command, log, environment))
+        child.wait_for_port(port)
+        return child.pid
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A proxy that runs."""
+
+    name: str
+    port: int
+    pid: int
+    version: str
+    greylists: bool = False
+
+
+def direct(site: Site) -> Target:
+    return Target("direct", site.sink_port, site.sink_pid, "the sink itself")
+
+
+GREYLIST_CONF = f"""\
+listen:
+    {HOST}
+port = %(port)d
+servername = mx.example.org
+smtp_ip = {HOST}
+smtp_port = %(sink_port)d
+allowed_domains:
+    example.org
+greylist_delay = {DELAY_SECONDS}s
+database = %(folder)s/greylist.sqlite3
+greylist_log = %(folder)s/mail.log
+drain_timeout = 3s
+"""
+
+
+def kamaelia_grey(site: Site) -> Target:
+    port = free_port()
+    path = site.folder / "greylist.conf"
+    names = {"port": port, "sink_port": site.sink_port, "folder": site.folder}
+    path.write_text(GREYLIST_CONF % names)
+    program = (sys.executable, "-m", "Kamaelia.Apps.Grey", "-D", "-f", str(path))
+    pid = site.start(port, *program, PYTHONPATH=str(ROOT))
+    version = f"this tree, SQLite {sqlite3.sqlite_version}"
+    return Target("kamaelia-grey", port, pid, version, greylists=True)
+
+
+def aiosmtpd(site: Site) -> Target:
+    try:
+        version = importlib.metadata.version("aiosmtpd")
+    except importlib.metadata.PackageNotFoundError:
+        raise Unavailable("not installed") from None
+    port = free_port()
+    program = str(HERE / "aiosmtpd_relay.py")
+    pid = site.start(port, sys.executable, program, str(port), str(site.sink_port))
+    return Target("aiosmtpd", port, pid, version)
+
+
+HAPROXY_CFG = f"""\
+global
+    nbthread 1
+    maxconn 2000
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+listen smtp
+    bind {HOST}:%(port)d
+    server sink {HOST}:%(sink_port)d
+"""
+
+
+def haproxy(site: Site) -> Target:
+    program = _find("haproxy")
+    port = free_port()
+    path = site.folder / "haproxy.cfg"
+    path.write_text(HAPROXY_CFG % {"port": port, "sink_port": site.sink_port})
+    pid = site.start(port, program, "-db", "-f", str(path))
+    return Target("haproxy", port, pid, _said(program, "-v").split()[2])
+
+
+POSTFIX_MAIN_CF = f"""\
+compatibility_level = 3.6
+queue_directory = %(folder)s/queue
+data_directory = %(folder)s/data
+maillog_file = %(folder)s/mail.log
+maillog_file_prefixes = %(folder)s
+myhostname = mx.example.org
+mydestination =
+inet_interfaces = {HOST}
+inet_protocols = ipv4
+mynetworks = {HOST}/32
+relay_domains = example.org
+local_recipient_maps =
+alias_maps =
+smtpd_peername_lookup = no
+smtp_dns_support_level = disabled
+smtpd_client_connection_count_limit = 0
+message_size_limit = 52428800
+"""
+POSTFIX_MASTER_CF = f"""\
+{HOST}:%(port)d inet n - n - - smtpd -o smtpd_proxy_filter={HOST}:%(sink_port)d
+rewrite unix - - n - - trivial-rewrite
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+cleanup unix n - n - 0 cleanup
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+def postfix(site: Site) -> Target:
+    if os.geteuid() != 0:
+        raise Unavailable("its master needs root")
+    control = _find("postfix")
+    port = free_port()
+    names = {"port": port, "sink_port": site.sink_port, "folder": site.folder}
+    (site.folder / "main.cf").write_text(POSTFIX_MAIN_CF % names)
+    (site.folder / "master.cf").write_text(POSTFIX_MASTER_CF % names)
+    # Its processes run as the user postfix, who has to get at the queue from above.
+    site.folder.chmod(0o755)
+    site.folder.parent.chmod(0o711)
+    for name in ("queue", "data"):
+        (site.folder / name).mkdir()
+    shutil.chown(site.folder / "data", "postfix")
+    asked = ("-h", "mail_version", "daemon_directory")
+    version, daemons = _said(_find("postconf"), "-c", str(site.folder), *asked).split()
+    # Makes the folders below the queue's. It grumbles about what is not there; starting decides.
+    subprocess.run(
+        [control, "-c", str(site.folder), "check"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    pid = site.start(port, f"{daemons}/master", "-c", str(site.folder), "-d")
+    return Target("postfix", port, pid, version)
+
+
+STARTERS: dict[str, Callable[[Site], Target]] = {
+    "direct": direct,
+    "kamaelia-grey": kamaelia_grey,
+    "aiosmtpd": aiosmtpd,
+    "haproxy": haproxy,
+    "postfix": postfix,
+}
+
+
+def _find(program: str) -> str:
+    # Servers lie in folders that are not in everybody's path.
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path is None:
+        raise Unavailable("not installed")
+    return path
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout
