@@ -1,0 +1,206 @@
+"""The probe before servers that answer, refuse, lie, stall or are not there."""
+
+import socket
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Testing import FakeClock
+from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
+from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
+from Test.Kamaelia.Apps.Grey.support import EHLO, Act, Answer, FakeServer, Gate
+from Test.Kamaelia.network import Script, World
+
+MailServer = Callable[..., FakeServer]
+
+
+def start(
+    world: World, address: tuple[str, int], **settings: float
+) -> tuple[BackendProbe, Backend]:
+    backend = Backend(*address)
+    probe = BackendProbe(backend, "proxy.example.org", **settings)
+    world.run(probe)
+    return probe, backend
+
+
+def visits_ended(server: FakeServer, count: int) -> bool:
+    return len(server.visits) == count and server.visits[-1].ended.is_set()
+
+
+def end(world: World, probe: BackendProbe) -> Script:
+    probe.inboxes["control"].deliver(producerFinished())
+    yield from world.until(probe._isStopped)
+
+
+def test_it_asks_at_the_start_and_says_goodbye(
+    world: World, mail_server: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    server = mail_server()
+
+    def script() -> Script:
+        probe, backend = start(world, server.address)
+        yield from world.until(lambda: backend.known)
+        assert backend.offered(1 << 40).size == 50_000_000
+        yield from end(world, probe)
+
+    world.play(script())
+    visit = server.visit()
+    assert visit.ended.wait(15)
+    assert visit.commands == [b"EHLO proxy.example.org", b"QUIT"]
+    assert "8BITMIME" in caplog.text
+
+
+def test_it_asks_again_after_a_while_and_learns_what_has_changed(
+    world: World, clock: FakeClock, mail_server: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    server = mail_server(EHLO=[EHLO, EHLO, b"250-mail\r\n250 SIZE 1000\r\n"])
+
+    def script() -> Script:
+        probe, backend = start(world, server.address, interval=300.0)
+        yield from world.until(lambda: backend.known)
+        yield from world.settle()
+        clock.advance(299)
+        yield from world.settle()
+        assert len(server.visits) == 1
+        clock.advance(2)
+        yield from world.until(partial(visits_ended, server, 2))
+        yield from world.settle()
+        clock.advance(301)
+        yield from world.until(lambda: backend.offered(5_000).size == 1000)
+        yield from end(world, probe)
+
+    world.play(script())
+    assert len(caplog.records) == 2  # the same again is no news
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"BANNER": b"554 go away\r\n"},
+        {"BANNER": b"what?\r\n"},
+        {"BANNER": b"220-" + b"x" * 100_000},
+        {"BANNER": b"220-more\r\n" * 10_000},
+        {"BANNER": Act.DROP},
+        {"BANNER": Act.RESET},
+        {"EHLO": b"502 no\r\n", "HELO": b"502 no\r\n"},
+        {"EHLO": Act.DROP},
+        {"EHLO": b"250-a\r\n251 b\r\n"},
+    ],
+)
+def test_trouble_is_said_once_and_its_end_once(
+    world: World,
+    clock: FakeClock,
+    mail_server: MailServer,
+    caplog: pytest.LogCaptureFixture,
+    answers: dict[str, Answer],
+) -> None:
+    caplog.set_level("INFO")
+    usual: dict[str, Answer] = {"BANNER": b"220 hi\r\n", "EHLO": EHLO, "HELO": b"250 hi\r\n"}
+    server = mail_server(**{verb: [one, one, usual[verb]] for verb, one in answers.items()})
+
+    def script() -> Script:
+        probe, backend = start(world, server.address)
+        for count in (1, 2):
+            yield from world.until(partial(visits_ended, server, count))
+            yield from world.settle()
+            assert not backend.known
+            clock.advance(301)
+        yield from world.until(lambda: backend.known)
+        yield from end(world, probe)
+
+    world.play(script())
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["WARNING", "INFO"]
+    assert all(text.isprintable() and len(text) < 600 for text in caplog.messages)
+    if answers["BANNER" if "BANNER" in answers else "EHLO"] == b"554 go away\r\n":
+        assert "554 go away" in caplog.messages[0]
+
+
+def test_what_it_offered_last_is_believed_while_it_is_away(
+    world: World, clock: FakeClock, mail_server: MailServer
+) -> None:
+    server = mail_server()
+
+    def script() -> Script:
+        probe, backend = start(world, server.address)
+        yield from world.until(lambda: backend.known)
+        yield from world.settle()
+        server.stop_listening()
+        clock.advance(301)
+        yield from world.settle()
+        assert backend.offered(5_000).dsn
+        yield from end(world, probe)
+
+    world.play(script())
+
+
+def test_a_server_that_is_not_there_is_asked_again(
+    world: World, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = free.getsockname()
+
+        def script() -> Script:
+            probe, backend = start(world, address)
+            yield from world.until(lambda: caplog.records)
+            assert not backend.known
+            free.listen()
+            clock.advance(301)
+            free.setblocking(False)
+            connection = None
+            while connection is None:
+                try:
+                    connection, _ = free.accept()
+                except BlockingIOError:
+                    yield 1
+            connection.close()
+            yield from end(world, probe)
+
+        world.play(script())
+
+
+@pytest.mark.parametrize("step", ["BANNER", "EHLO", "QUIT"])
+def test_silence_ends_with_its_patience(
+    world: World, clock: FakeClock, mail_server: MailServer, step: str
+) -> None:
+    gate = Gate(Act.STALL)
+    server = mail_server(**{step: gate})
+
+    def script() -> Script:
+        probe, backend = start(world, server.address, patience=30.0)
+        yield from world.until(gate.reached.is_set)
+        gate.open()
+        yield from world.settle()
+        clock.advance(31)
+        yield from world.until(lambda: not probe.children)
+        assert backend.known is (step == "QUIT")
+        yield from end(world, probe)
+
+    world.play(script())
+
+
+@pytest.mark.parametrize("message", [producerFinished(), shutdownMicroprocess()])
+@pytest.mark.parametrize("step", ["BANNER", "EHLO"])
+def test_it_ends_at_once_when_it_is_told_to(
+    world: World, mail_server: MailServer, step: str, message: object
+) -> None:
+    gate = Gate(Act.SILENT)
+    server = mail_server(**{step: gate})
+
+    def script() -> Script:
+        probe, _ = start(world, server.address)
+        yield from world.until(gate.reached.is_set)
+        gate.open()
+        probe.inboxes["control"].deliver("hello")  # no shutdown
+        yield from world.settle()
+        assert not probe._isStopped()
+        probe.inboxes["control"].deliver(message)
+        yield from world.until(probe._isStopped)
+
+    world.play(script())
+    assert server.visit().ended.wait(15)

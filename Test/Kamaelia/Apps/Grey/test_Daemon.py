@@ -1,0 +1,275 @@
+"""The program as an administrator meets it: a child process, its exit code, and what it says."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from Kamaelia.Apps.Grey.Daemon import main
+from Test.Kamaelia.Apps.Grey.support import (
+    LETTER,
+    RCPT,
+    STRANGER,
+    Client,
+    FakeServer,
+    values_of,
+)
+
+ROOT = Path(__file__).parents[4]
+MailServer = Callable[..., FakeServer]
+
+
+class Program:
+    """kamaelia-grey as a child process; its log is read line by line."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "Kamaelia.Apps.Grey", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+        self.log: list[str] = []
+
+    def read_to(self, pattern: str) -> re.Match[str]:
+        """The first line of its log from here on in which that is found."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log.append(line)
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"{pattern!r} was not said, but: {''.join(self.log)}")
+
+    def end(self, *numbers: int) -> int:
+        """Send it the signals; its exit code, once it has ended."""
+        for number in numbers:
+            self.process.send_signal(number)
+        assert self.process.stderr is not None
+        self.log += self.process.stderr.readlines()
+        return self.process.wait(15)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Program]]:
+    made: list[Program] = []
+
+    def launch(*arguments: object) -> Program:
+        made.append(Program(*arguments))
+        return made[-1]
+
+    yield launch
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path, mail_server: MailServer) -> Path:
+    """A configuration for loopback, with all files in a folder of the test's own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = tmp_path / "greylist.conf"
+    path.write_text(
+        f"listen:\n    127.0.0.1\nport = {port}\nservername = mx.example.org\n"
+        f"smtp_port = {mail_server().address[1]}\nallowed_domains:\n    example.org\n"
+        f"database = {tmp_path / 'grey.sqlite3'}\ngreylist_log = {tmp_path / 'mail.log'}\n"
+    )
+    return path
+
+
+def port_in(config: Path) -> tuple[str, int]:
+    found = re.search(r"^port = (\d+)$", config.read_text(), re.MULTILINE)
+    assert found is not None
+    return "127.0.0.1", int(found[1])
+
+
+# ---- options
+
+
+def test_a_good_file_is_said_to_be_good(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-c", "-f", str(config)]) == 0
+    assert capsys.readouterr().out == f"{config}: no problems found\n"
+
+
+def test_all_problems_of_a_bad_file_are_said_at_once(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text() + "prt = 25\ngreylist_delay = soon\nserverid x\n")
+    assert main(["-c", "-f", str(config)]) == 78
+    error = capsys.readouterr().err
+    for line, word in ((10, "prt"), (11, "soon"), (12, "serverid")):
+        assert re.search(rf"greylist\.conf:{line}:\d+.*", error), error
+        assert word in error
+
+
+def test_a_file_that_is_not_there_is_a_bad_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ([], ["-c"]):
+        assert main([*more, "-f", str(tmp_path / "none.conf")]) == 78
+        assert "none.conf" in capsys.readouterr().err
+
+
+def test_without_a_file_the_defaults_are_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("Kamaelia.Apps.Grey.Daemon.find", lambda: None)
+    monkeypatch.setattr("Kamaelia.Apps.Grey.Daemon._surroundings", lambda _: [])
+    assert main(["-c"]) == 0
+    assert capsys.readouterr().out == "no greylist.conf found: defaults are used\n"
+
+
+@pytest.mark.parametrize("setting", ["database", "greylist_log", "greylist_debuglog"])
+def test_a_folder_that_is_missing_is_said_before_anything_starts(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str
+) -> None:
+    text = re.sub(rf"^{setting} = .*\n", "", config.read_text(), flags=re.MULTILINE)
+    config.write_text(f"{text}{setting} = {tmp_path / 'missing' / 'file'}\n")
+    assert main(["-c", "-f", str(config)]) == 78
+    error = capsys.readouterr().err
+    assert setting in error
+    assert str(tmp_path / "missing") in error
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["-f"], ["word"]])
+def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 64
+    assert "usage: kamaelia-grey" in capsys.readouterr().err
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "/etc/Kamaelia" in capsys.readouterr().out
+
+
+# ---- running
+
+
+def test_it_serves_logs_and_ends_with_0_on_term(
+    config: Path, tmp_path: Path, start: Callable[..., Program]
+) -> None:
+    program = start("-D", "-f", config)
+    program.read_to(rf"handing it to 127\.0\.0\.1 port \d+, configuration {re.escape(str(config))}")
+    program.read_to("offers .*8BITMIME")
+    stranger = Client(port_in(config), STRANGER).begin()
+    reply = stranger.ask(RCPT)
+    assert reply.startswith("451 4.7.1 Greylisted")
+    friend = Client(port_in(config)).to_data()
+    assert friend.deliver(LETTER).startswith("250")
+    stranger.close()
+    friend.send(b"QUIT\r\n")
+    assert program.end(signal.SIGTERM) == 0
+    friend.close()
+    log = "".join(program.log)
+    assert "shutting down" in log
+    assert log.rstrip().endswith("kamaelia-grey: ended")
+    assert "Traceback" not in log
+    lines = [values_of(line) for line in (tmp_path / "mail.log").read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["decision", "decision", "message"]
+    assert reply.endswith(f"({lines[0]['session']})")
+    assert lines[2]["outcome"] == "delivered"
+
+
+def test_term_lets_a_message_end_and_a_second_one_does_not(
+    config: Path, start: Callable[..., Program]
+) -> None:
+    program = start("-f", config)
+    program.read_to("handing it to")
+    client = Client(port_in(config)).to_data()
+    program.process.send_signal(signal.SIGTERM)
+    program.read_to("shutting down: 1 clients")
+    client.send(LETTER)
+    assert program.end(signal.SIGTERM) == 0
+    assert client.is_closed()
+    client.close()
+    assert any("1 sessions did not finish" in line for line in program.log)
+
+
+def test_ctrl_c_is_term_and_hup_is_explained(config: Path, start: Callable[..., Program]) -> None:
+    program = start("-f", config)
+    program.read_to("handing it to")
+    program.process.send_signal(signal.SIGHUP)
+    program.read_to("SIGHUP does nothing yet")
+    assert program.end(signal.SIGINT) == 0
+    assert "Traceback" not in "".join(program.log)
+
+
+def test_a_port_that_is_taken_is_71(config: Path, start: Callable[..., Program]) -> None:
+    with socket.create_server(port_in(config)):
+        program = start("-f", config)
+        assert program.end() == 71
+    assert f"cannot listen on 127.0.0.1 port {port_in(config)[1]}" in "".join(program.log)
+
+
+def test_a_bad_file_keeps_it_from_starting(config: Path, start: Callable[..., Program]) -> None:
+    config.write_text("port = many\n")
+    program = start("-f", config)
+    assert program.end() == 78
+    assert "greylist.conf:1:8" in "".join(program.log)
+
+
+def test_without_domains_it_warns_and_denies(config: Path, start: Callable[..., Program]) -> None:
+    text = config.read_text().replace("allowed_domains:\n    example.org\n", "")
+    config.write_text(text)
+    program = start("-f", config)
+    program.read_to("WARNING kamaelia-grey: allowed_domains is empty")
+    program.read_to("handing it to")
+    client = Client(port_in(config), STRANGER).begin()
+    assert client.ask(RCPT).startswith("550 5.7.1")
+    client.close()
+    assert program.end(signal.SIGTERM) == 0
+
+
+def test_the_debug_log_gets_more_than_the_terminal(
+    config: Path, tmp_path: Path, start: Callable[..., Program]
+) -> None:
+    path = tmp_path / "debug.log"
+    config.write_text(f"{config.read_text()}greylist_debuglog = {path}\n")
+    program = start("-f", config)
+    program.read_to("handing it to")
+    assert program.end(signal.SIGTERM) == 0
+    assert "taking mail on" in path.read_text()
+    assert len(path.read_text().splitlines()) >= len(program.log)
+
+
+def test_a_fault_of_ours_is_70_and_is_said(
+    config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    # Nobody looks after the store service but the program itself: it must not limp on.
+    planted = tmp_path / "planted.py"
+    planted.write_text(
+        "import sys\n"
+        "from Kamaelia.Apps.Grey.Daemon import main\n"
+        "from Kamaelia.Apps.Grey.Store.StoreService import StoreService\n"
+        "def fail(self):\n"
+        "    raise RuntimeError('planted')\n"
+        "    yield\n"
+        "StoreService.main = fail\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, str(planted), "-f", str(config)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=False,
+    )
+    assert ended.returncode == 70
+    assert "CRITICAL kamaelia-grey: internal error" in ended.stderr
+    assert "RuntimeError: planted" in ended.stderr

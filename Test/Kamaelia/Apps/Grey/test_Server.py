@@ -1,0 +1,314 @@
+"""The whole system: how it starts, how many it serves, and how it ends."""
+
+import gc
+import socket
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from Axon.Scheduler import scheduler
+from Axon.Testing import FakeClock
+from Kamaelia.Apps.Grey.Config.Loader import loads
+from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.Core.Types import FailMode
+from Kamaelia.Apps.Grey.Server import GreyServer, policy_of, settings_of
+from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
+from Test.Kamaelia.Apps.Grey.support import (
+    FRIEND,
+    HELLO,
+    LETTER,
+    MAIL,
+    OK,
+    RCPT,
+    STRANGER,
+    Client,
+    FakeServer,
+    Gate,
+    Grey,
+    values_of,
+)
+from Test.Kamaelia.network import open_files
+
+MailServer = Callable[..., FakeServer]
+StartGrey = Callable[..., Grey]
+
+
+# ---- from the configuration
+
+
+def test_every_setting_reaches_the_decision() -> None:
+    config = loads(
+        "greylist_delay = 1m\nretry_window = 2h\npass_lifetime = 3d\nnetwork_prefix4 = 23\n"
+        "network_prefix6 = 56\nstore_failure = defer\nallowed_domains:\n    example.org\n"
+        "allowed_senders:\n    192.0.2.1\nallowed_sender_nets:\n    198.51.100.0/24\n"
+        "whitelisted_triples:\n    192.0.2.0/24 *@a.example *\n"
+        "whitelisted_nonstandard_triples:\n    mx.b.example 192.0.2.0/24 *\n"
+    )
+    policy = policy_of(config)
+    assert (policy.delay_seconds, policy.window_seconds, policy.pass_seconds) == (60, 7200, 259_200)
+    assert (policy.prefix4, policy.prefix6) == (23, 56)
+    assert policy.store_failure is FailMode.DEFER
+    assert policy.allowed_domains == {"example.org"}
+    assert "192.0.2.1" in policy.allowed_senders
+    assert "198.51.100.9" in policy.allowed_sender_nets
+    assert policy.whitelisted_triples[0].sender == "*@a.example"
+    assert policy.nonstandard_triples[0].helo == "mx.b.example"
+
+
+def test_every_setting_reaches_the_session() -> None:
+    settings = settings_of(
+        loads(
+            "servername = mx.example.org\nserverid = Hello\nmessage_size_limit = 1M\n"
+            "inactivity_timeout = 100\nmax_recipients = 200\nconnect_timeout = 5s\n"
+            "backend_reply_timeout = 6s\nbackend_final_timeout = 7s\n"
+        )
+    )
+    assert (settings.hostname, settings.greeting) == ("mx.example.org", "ESMTP Hello")
+    assert settings.size_limit == settings.limits.message_bytes == 1 << 20
+    assert (settings.timeout, settings.limits.max_recipients) == (100.0, 200)
+    times = settings.times
+    assert (times.connect, times.reply, times.final) == (5.0, 6.0, 7.0)
+
+
+# ---- starting
+
+
+def test_it_listens_on_every_address_and_greets_with_its_name(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server(), listen=("127.0.0.1", "127.0.0.3"), serverid="Hello")
+    assert [host for host, _ in grey.server.addresses] == ["127.0.0.1", "127.0.0.3"]
+    for address in grey.server.addresses:
+        client = Client(address)
+        assert client.banner == "220 mx.example.org ESMTP Hello"
+        client.close()
+
+
+def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open() -> None:
+    gc.collect()  # of what other tests have left behind
+    before = open_files()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.3", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        runner = scheduler()
+        server = GreyServer(
+            Config(port=port, listen=("127.0.0.1", "127.0.0.3")), open_store=MemoryStore
+        )
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.3 port {port}"):
+            server.activate(runner)
+        runner.runThreads()  # has nothing to do
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+        runner._waiter.close()
+    assert open_files() == before
+
+
+def test_the_probe_asks_the_mail_server_what_it_offers(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    backend = mail_server()
+    grey = start_grey(backend, probing=True, abilities=None)
+    grey.until(lambda: grey.server.backend.known)
+    assert "8BITMIME" in grey.client().ask(HELLO)
+    assert backend.visit().commands == [b"EHLO mx.example.org", b"QUIT"]
+
+
+def test_with_a_database_a_pass_outlives_the_process(
+    mail_server: MailServer, tmp_path: Path
+) -> None:
+    backend = mail_server()
+    config = Config(
+        port=0,
+        listen=("127.0.0.1",),
+        smtp_port=backend.address[1],
+        allowed_domains=frozenset({"example.org"}),
+        allowed_senders=Networks([ip_network(FRIEND)]),
+        database=tmp_path / "grey.sqlite3",
+    )
+    codes = []
+    for seconds in (0, 61, 10_000):
+        grey = Grey(backend.address)
+        grey.clock.advance(seconds)
+        grey.server = GreyServer(config, clock=grey.clock)
+        grey.start()
+        codes.append(grey.client(STRANGER).begin().ask(RCPT)[:3])
+        grey.close()
+    assert codes == ["451", "250", "250"]
+
+
+# ---- how many
+
+
+def test_too_many_clients_are_told_so_instead_of_a_greeting(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server(), max_connections=2)
+    first, second, third = grey.client(), grey.client(), grey.client()
+    assert first.banner.startswith("220 ")
+    assert second.banner.startswith("220 ")
+    assert third.banner.startswith("421 4.3.2 too many connections, try again later (")
+    assert third.is_closed()
+    assert first.ask(b"QUIT\r\n").startswith("221")
+    assert first.is_closed()
+    grey.until(lambda: grey.server.connections == 1)
+    assert grey.client().banner.startswith("220 ")
+
+
+def test_two_hundred_clients_at_once_are_served_and_leave_nothing(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server())
+    before = len(grey.components())
+    clients = [grey.client(STRANGER) for _ in range(200)]
+    for client in clients:
+        client.send(HELLO + MAIL + RCPT + b"QUIT\r\n")
+    for client in clients:
+        assert [reply[:3] for reply in client.replies(4)] == ["250", "250", "451", "221"]
+    grey.until(lambda: len(grey.server_tree()) == before)
+
+
+# ---- ending
+
+
+def test_idle_clients_hear_421_and_the_port_is_closed(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server())
+    client, greeted = grey.client(), grey.client()
+    assert greeted.ask(HELLO).startswith("250")
+    grey.shut_down()
+    for each in (client, greeted):
+        assert each.reply().startswith("421 4.3.2 ")
+        assert each.is_closed()
+    grey.wait_for_end()
+    with pytest.raises(ConnectionRefusedError):
+        Client(grey.address)
+
+
+def test_a_message_that_is_under_way_is_finished(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    backend = mail_server()
+    grey = start_grey(backend)
+    client = grey.client().to_data()
+    client.send(LETTER)
+    grey.shut_down()
+    grey.settle()
+    assert client.deliver(LETTER) == "250 2.0.0 Ok: queued as 4F2"
+    assert client.reply().startswith("421 4.3.2 ")
+    grey.wait_for_end()
+    assert backend.messages == [LETTER * 2]
+    assert values_of(grey.log.lines[-1])["outcome"] == "delivered"  # written before the end
+
+
+def test_who_does_not_finish_in_time_is_hung_up_on_and_no_half_mail_is_left(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    clock = FakeClock(50.0)
+    backend = mail_server()
+    grey = start_grey(backend, monotonic=clock, drain_timeout=30)
+    client = grey.client().to_data()
+    client.send(LETTER)
+    backend.wait_for_data(LETTER)
+    grey.shut_down()
+    grey.settle()
+    clock.advance(29)
+    grey.settle()
+    assert grey.call(lambda: grey.server.connections) == 1
+    clock.advance(2)
+    assert client.is_closed()
+    grey.wait_for_end()
+    assert backend.visit().ended.wait(15)
+    assert backend.messages == []
+    assert any("did not finish in time" in text for text in grey.log.texts)
+
+
+def test_a_second_shutdown_does_not_wait(mail_server: MailServer, start_grey: StartGrey) -> None:
+    grey = start_grey(mail_server())
+    client = grey.client().to_data()
+    grey.shut_down()
+    grey.settle()
+    assert grey.call(lambda: grey.server.connections) == 1
+    grey.shut_down()
+    assert client.is_closed()
+    grey.wait_for_end()
+
+
+def test_two_shutdowns_in_one_moment_are_two(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server())
+    client = grey.client().to_data()
+
+    def twice() -> None:
+        grey.server.shut_down("TERM")
+        grey.server.shut_down("TERM")
+
+    grey.call(twice)
+    assert client.is_closed()
+    grey.wait_for_end()
+
+
+def test_what_a_client_that_has_left_waits_for_is_waited_for(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    gate = Gate(OK)
+    grey = start_grey(mail_server(DOT=gate))
+    client = grey.client().to_data()
+    client.send(LETTER + b".\r\n")
+    assert gate.reached.wait(15)
+    client.reset()
+    grey.until(lambda: grey.server.connections == 0)
+    grey.shut_down()
+    grey.settle()
+    gate.open()
+    grey.wait_for_end()
+    assert values_of(grey.log.lines[-1])["outcome"] == "delivered"
+
+
+def test_what_a_client_that_has_left_waits_for_does_not_hold_up_the_end_for_long(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    clock = FakeClock(50.0)
+    gate = Gate(OK)
+    grey = start_grey(mail_server(DOT=gate), monotonic=clock, drain_timeout=30)
+    client = grey.client().to_data()
+    client.send(LETTER + b".\r\n")
+    assert gate.reached.wait(15)
+    client.reset()
+    grey.until(lambda: grey.server.connections == 0)
+    grey.shut_down()
+    grey.settle()
+    clock.advance(31)
+    grey.wait_for_end()
+    assert values_of(grey.log.lines[-1])["outcome"] == "unknown"
+    gate.open()
+
+
+def test_a_shutdown_that_comes_before_the_first_turn_counts(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    grey = Grey(mail_server().address)
+    grey.server.shut_down("at once")
+    grey.start()
+    grey.wait_for_end()
+    grey.close()
+
+
+def test_what_was_decided_is_remembered_at_the_end(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server())
+    client = grey.client(STRANGER).begin()
+    for number in range(50):
+        client.send(b"RCPT TO:<u%d@example.org>\r\n" % number)
+    client.replies(50)
+    client.send(b"QUIT\r\n")
+    grey.shut_down()
+    grey.wait_for_end()
+    assert grey.store.count() == 50
+    assert len(grey.log.lines) == 50
