@@ -77,7 +77,7 @@ def test_a_fault_inside_a_message_delivers_nothing(
     visit = backend.visit()
     backend.wait_for_data(LETTER)
     plant(grey, member, {"SESSION": "_pump", "DESK": "_handle", "RELAY": "_obey_all"}[member])
-    client.send(LETTER + b".\r\n")
+    client.send(LETTER)
     assert client.reply().startswith("421 4.3.0 ")
     assert visit.ended.wait(15)
     assert visit.messages == []
