@@ -53,21 +53,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
 from Kamaelia.Internet.TCPClient import TCPClient
-from Kamaelia.Support.Protocol.SMTP.Address import Path
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
+    Abandoned,
+    ClientCommand,
+    ClientTimes,
+    EndData,
+    GiveRecipient,
+    GiveSender,
+    ResetTransaction,
+    StartData,
+)
 from Kamaelia.Support.Protocol.SMTP.ClientSession import ClientSession
 from Kamaelia.Support.Protocol.SMTP.Events import (
     ClientEvent,
     DataReceived,
     EndReason,
     FailReason,
-    Parameters,
     Ready,
     SessionEnded,
     SessionFailed,
@@ -144,9 +151,9 @@ class SMTPServerSession(component):
             yield from self._pump()
             self._flush()
             if self._shutting_down and not session.waiting and not session.in_transaction:
-                session.close(SHUTTING_DOWN)
+                session.close(SHUTTING_DOWN.tagged(session.tag))
             elif not session.waiting and self._now() >= self._deadline:
-                session.close(TIMED_OUT)
+                session.close(TIMED_OUT.tagged(session.tag))
             if session.closed:
                 self._flush()
                 break
@@ -214,59 +221,6 @@ class SMTPServerSession(component):
 
     def _now(self) -> float:
         return self.scheduler.clock() if self.scheduler is not None else time.monotonic()
-
-
-@dataclass(frozen=True, slots=True)
-class GiveSender:
-    """MAIL; connects first if need be."""
-
-    path: Path
-    parameters: Parameters
-
-
-@dataclass(frozen=True, slots=True)
-class GiveRecipient:
-    """RCPT."""
-
-    path: Path
-    parameters: Parameters
-
-
-@dataclass(frozen=True, slots=True)
-class StartData:
-    """DATA; after the 354 come DataReceived (bytes in wire form), then EndData."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndData:
-    """The dot. From here on the server may have the message, whatever we hear."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResetTransaction:
-    """RSET."""
-
-
-ClientCommand = GiveSender | GiveRecipient | StartData | DataReceived | EndData | ResetTransaction
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """The answer to "abandon": no event of the session that was follows this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTimes:
-    """How long a server may take, in seconds (RFC 5321, section 4.5.3.2).
-
-    ``final`` is below the ten minutes that a client waits after its dot, so that ours still hears
-    of the outcome."""
-
-    connect: float = 30.0
-    reply: float = 300.0
-    data_block: float = 180.0
-    final: float = 570.0
-    quit: float = 5.0
 
 
 class SMTPClientSession(component):

@@ -48,7 +48,9 @@ from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
 from Kamaelia.Apps.Grey.Watch.MailLog import MailLog
 from Kamaelia.Chassis.ConnectedServer import ServerCore, stop_tree
-from Kamaelia.Protocol.SMTP import ClientTimes
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
+    ClientTimes,
+)
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits
 
 log = logging.getLogger(__name__)

@@ -15,19 +15,18 @@ from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import FakeClock, collect, drive, virtual_scheduler
 from Kamaelia.Chassis.Graphline import Graphline
-from Kamaelia.Protocol.SMTP import (
+from Kamaelia.Protocol.SMTP import SMTPClientSession, SMTPServerSession
+from Kamaelia.Support.Protocol.SMTP.Address import Path
+from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
     Abandoned,
     ClientTimes,
     EndData,
     GiveRecipient,
     GiveSender,
     ResetTransaction,
-    SMTPClientSession,
-    SMTPServerSession,
     StartData,
 )
-from Kamaelia.Support.Protocol.SMTP.Address import Path
-from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 from Kamaelia.Support.Protocol.SMTP.Events import (
     DataReceived,
     DataRequested,
@@ -141,7 +140,7 @@ def test_a_session_is_the_same_in_any_slicing(size: int) -> None:
 def test_silence_is_ended_with_421() -> None:
     serving = Serving(timeout=300.0).run()
     assert serving.codes == [220, 421]
-    assert serving.wire.endswith(b"421 4.4.2 time-out, closing the connection\r\n")
+    assert serving.wire.endswith(b"421 4.4.2 time-out, closing the connection (k3f9)\r\n")
     assert serving.owner.events == [SessionEnded(EndReason.CLOSED)]
     assert isinstance(serving.sent["signal"][-1], producerFinished)
     assert serving.clock() == 1300.0
@@ -169,7 +168,7 @@ def test_a_client_that_has_sent_all_hears_all_its_replies() -> None:
 def test_shutdown_ends_a_session_between_two_messages_with_421() -> None:
     serving = Serving().run([b"EHLO x\r\n"], [shutdownMicroprocess()])
     assert serving.codes == [220, 250, 421]
-    assert serving.wire.endswith(b"421 4.3.2 service is shutting down, try again later\r\n")
+    assert serving.wire.endswith(b"421 4.3.2 service is shutting down, try again later (k3f9)\r\n")
 
 
 def test_shutdown_lets_a_message_end() -> None:

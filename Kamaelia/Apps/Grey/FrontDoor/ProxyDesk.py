@@ -33,8 +33,9 @@ from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Outcome import Fate, Outcome
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
-from Kamaelia.Protocol.SMTP import (
-    WINDOW,
+from Kamaelia.Protocol.SMTP import WINDOW
+from Kamaelia.Support.Protocol.SMTP.Address import NULL_PATH, Path
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
     Abandoned,
     ClientCommand,
     EndData,
@@ -43,7 +44,6 @@ from Kamaelia.Protocol.SMTP import (
     ResetTransaction,
     StartData,
 )
-from Kamaelia.Support.Protocol.SMTP.Address import NULL_PATH, Path
 from Kamaelia.Support.Protocol.SMTP.Events import (
     DataReceived,
     DataRequested,
@@ -378,7 +378,9 @@ class ProxyDesk(component):
         transaction = self._transaction
         transaction.sender_given = False  # the next session knows nothing of it
         answer = self._failure_reply(reason, reply)
-        log.warning(
+        busy = transaction.pending or transaction.data_asked or transaction.in_data
+        log.log(
+            logging.WARNING if busy else logging.DEBUG,  # a server may close an idle connection
             "session %s: mail server %s port %d: %s%s",
             self._id,
             self._backend.host,

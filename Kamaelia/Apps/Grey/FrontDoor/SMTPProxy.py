@@ -35,7 +35,10 @@ from Axon.Component import component
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk
 from Kamaelia.Chassis.Graphline import Graphline
-from Kamaelia.Protocol.SMTP import ClientTimes, SMTPClientSession, SMTPServerSession
+from Kamaelia.Protocol.SMTP import SMTPClientSession, SMTPServerSession
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
+    ClientTimes,
+)
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits, ServerSession
 

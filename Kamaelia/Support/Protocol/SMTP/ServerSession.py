@@ -156,6 +156,11 @@ class ServerSession:
         return self._state is _State.CLOSED
 
     @property
+    def tag(self) -> str:
+        """The session's short id, as it stands in our own replies."""
+        return self._tag
+
+    @property
     def in_transaction(self) -> bool:
         return self._state in (_State.MAIL, _State.BODY)
 

@@ -10,7 +10,9 @@ from Kamaelia.Apps.Grey.Core.Outcome import Fate
 from Kamaelia.Apps.Grey.Core.Types import Decision, Reason, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk
-from Kamaelia.Protocol.SMTP import (
+from Kamaelia.Support.Protocol.SMTP.Address import NULL_PATH, Path
+from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
     Abandoned,
     EndData,
     GiveRecipient,
@@ -18,8 +20,6 @@ from Kamaelia.Protocol.SMTP import (
     ResetTransaction,
     StartData,
 )
-from Kamaelia.Support.Protocol.SMTP.Address import NULL_PATH, Path
-from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 from Kamaelia.Support.Protocol.SMTP.Events import (
     DataReceived,
     DataRequested,
