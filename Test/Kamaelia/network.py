@@ -21,7 +21,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Generator, Iterator
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from Axon.Component import component
@@ -116,9 +116,13 @@ class _Play(microprocess):
         self.deadline = monotonic() + PATIENCE_SECONDS
 
     def main(self) -> Iterator[object]:
-        for step in self.script:
+        for turn, step in enumerate(self.script):
             if monotonic() > self.deadline:
                 raise AssertionError(f"waited {PATIENCE_SECONDS} seconds for nothing")
+            if turn % 64 == 63:
+                # While this loop polls, it gives the interpreter up too shortly for a thread to
+                # get hold of it: a server in one, as tests have, would starve.
+                sleep(0.000_2)
             yield step
         assert self.scheduler is not None
         self.scheduler.stop()

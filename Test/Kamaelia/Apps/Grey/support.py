@@ -400,12 +400,13 @@ class Client:
 class LogKeeper(logging.Handler):
     """Takes every record of the greylister; a test asks for the next that interests it."""
 
+    LOGGERS = ("Kamaelia", "kamaelia-grey", "Axon")
+
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self._mail: queue.Queue[str] = queue.Queue()
         self.lines: list[str] = []  # of the mail log
         self.texts: list[str] = []  # of the program's own log, with tracebacks
-        self._levels: list[tuple[logging.Logger, int]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name == "kamaelia-grey.mail":
@@ -415,17 +416,19 @@ class LogKeeper(logging.Handler):
             self.texts.append(self.format(record))
 
     def attach(self) -> Self:
-        for name in ("Kamaelia", "kamaelia-grey", "Axon"):
+        for name in self.LOGGERS:
             logger = logging.getLogger(name)
-            self._levels.append((logger, logger.level))
             logger.addHandler(self)
             logger.setLevel(logging.INFO)
         return self
 
     def detach(self) -> None:
-        for logger, level in self._levels:
+        for name in self.LOGGERS:
+            logger = logging.getLogger(name)
             logger.removeHandler(self)
-            logger.setLevel(level)
+            # Keepers may end in any order: the last one leaves things as it found them.
+            if not any(isinstance(other, LogKeeper) for other in logger.handlers):
+                logger.setLevel(logging.NOTSET)
 
     def next_line(self, event: str) -> dict[str, str]:
         """The next line of the mail log of that kind, once it is written, as its values."""
