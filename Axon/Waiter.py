@@ -35,6 +35,7 @@ import select
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import Protocol
 
 EPOLLIN = select.EPOLLIN
@@ -44,6 +45,7 @@ EPOLLERR = select.EPOLLERR
 EPOLLHUP = select.EPOLLHUP
 
 EVENTS_PER_POLL = 64
+GIVE_EVERY_SECONDS, GIVE_SECONDS = 0.005, 0.000_02
 LONGEST_WAIT_SECONDS = 86_400.0  # epoll counts milliseconds in an int, which ends after 24 days
 
 FdCallback = Callable[[int], None]
@@ -89,6 +91,8 @@ class EpollWaiter:
         self._epoll: select.epoll | None = None
         self._pipe = (-1, -1)
         self._blocked = False
+        self._held = 0  # threads of components that run now
+        self._generous_at = 0.0
         # Without it a thread could write its wake-up to a number that close() has just given back
         # and that is another file's by now. Re-entrant: one signal handler may interrupt another.
         self._pipe_lock = threading.RLock()
@@ -120,6 +124,8 @@ class EpollWaiter:
 
     def wait(self, timeout: float | None, has_calls: Callable[[], bool]) -> bool:
         poller = self._open()
+        if self._held and timeout == 0:
+            self._let_threads_run()
         if timeout != 0:
             self._blocked = True
             if has_calls():
@@ -154,10 +160,19 @@ class EpollWaiter:
         return self._pipe[1]
 
     def hold(self) -> None:
-        """A real wait needs no bookkeeping: the thread's call wakes it."""
+        self._held += 1
 
     def release(self) -> None:
-        """See hold()."""
+        self._held -= 1
+
+    def _let_threads_run(self) -> None:
+        """A poll that does not block gives the interpreter up for a microsecond, too shortly for a
+        waiting thread to get hold of it, and begins that thread's waiting time anew: while
+        components are busy it would starve. So now and then give it up for long enough."""
+        now = monotonic()
+        if now >= self._generous_at:
+            sleep(GIVE_SECONDS)
+            self._generous_at = now + GIVE_EVERY_SECONDS
 
     def close(self) -> None:
         """Give the file descriptors back; the next use opens new ones."""

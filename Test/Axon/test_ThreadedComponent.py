@@ -1,8 +1,10 @@
 """Components whose main may block: queues both ways, order, ends, failures."""
 
 import gc
+import socket
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +18,7 @@ from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
 from Axon.Testing import collect, drive, virtual_scheduler
 from Axon.ThreadedComponent import threadedadaptivecommscomponent, threadedcomponent
+from Axon.Waiter import EPOLLIN
 
 PATIENCE = 20.0
 
@@ -436,6 +439,33 @@ def test_a_main_with_a_yield_is_refused_and_not_ignored(engine: scheduler) -> No
 
     with pytest.raises(TypeError, match=r"Mistaken\.main\(\) is a generator"):
         run(engine, Mistaken())
+
+
+def test_busy_components_do_not_starve_a_thread(engine: scheduler) -> None:
+    class Worker(threadedcomponent):
+        turns = 0
+
+        def main(self) -> None:
+            while not self.dataReady("control"):
+                self.turns += 1
+                time.sleep(0)  # lets go of the interpreter, and has to get hold of it again
+
+    class Busy(component):
+        def main(self) -> Iterator[object]:
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                yield 1
+            worker.inboxes["control"].deliver("enough")
+
+    worker = Worker()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        # With something to poll between the slices: each poll lets go of the interpreter for a
+        # microsecond, so that the thread never waits long enough to ask for it.
+        engine.register(ours.fileno(), EPOLLIN, lambda events: None)
+        run(engine, worker, Busy())
+        engine.unregister(ours.fileno())
+    assert worker.turns > 30  # about 100; without care about 5
 
 
 def test_an_ended_one_is_freed_without_the_collector(engine: scheduler) -> None:
