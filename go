@@ -163,6 +163,9 @@ def demo(arguments: list) -> int:
 
 
 def test(arguments: list) -> int:
+    # A job in the background is started with Ctrl-C ignored, and hands that down: tests of Ctrl-C
+    # need it as usual.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     missing = prepare_peers()
     prepare("[test]")
     os.environ["PATH"] = os.pathsep.join([str(VENV / "bin"), SYSTEM_PATH])
