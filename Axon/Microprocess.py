@@ -171,6 +171,13 @@ class microprocess:
 
     # ---- sleeping and waking
 
+    def now(self) -> float:
+        """Seconds by the clock of its scheduler (before it has one, the default one's): what to
+        measure deadlines with."""
+        running = self.scheduler if self.scheduler is not None else self.schedulerClass.run
+        seconds: float = running.clock()
+        return seconds
+
     def pause(self, timeout: float | None = None) -> None:
         """Sleep from the next yield on, until woken; with a timeout, for that many seconds at the
         longest."""

@@ -51,7 +51,6 @@ A mail server that takes everything and keeps nothing::
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 
 from Axon.AxonExceptions import noSpaceInBox
@@ -152,14 +151,14 @@ class SMTPServerSession(component):
             self._flush()
             if self._shutting_down and not session.waiting and not session.in_transaction:
                 session.close(SHUTTING_DOWN.tagged(session.tag))
-            elif not session.waiting and self._now() >= self._deadline:
+            elif not session.waiting and self.now() >= self._deadline:
                 session.close(TIMED_OUT.tagged(session.tag))
             if session.closed:
                 self._flush()
                 break
             # While an event waits for its reply the client's time stands still.
             if not self.anyReady() or (session.waiting and not self._something_for_us()):
-                self.pause(None if session.waiting else self._deadline - self._now())
+                self.pause(None if session.waiting else self._deadline - self.now())
             yield 1
         if not self._ended:
             yield from self.put(SessionEnded(EndReason.CLOSED, in_data=False), "events")
@@ -217,10 +216,7 @@ class SMTPServerSession(component):
 
     def _progress(self) -> None:
         self._since_progress = 0
-        self._deadline = self._now() + self._timeout
-
-    def _now(self) -> float:
-        return self.scheduler.clock() if self.scheduler is not None else time.monotonic()
+        self._deadline = self.now() + self._timeout
 
 
 class SMTPClientSession(component):
@@ -447,11 +443,11 @@ class SMTPClientSession(component):
         session.quit()
         self._collect_output(session)
         self._progress(self._times.quit)
-        while self._session is session and self._now() < self._deadline:
+        while self._session is session and self.now() < self._deadline:
             self._listen()
             self._push()
             if self._session is session:
-                self.pause(self._deadline - self._now())
+                self.pause(self._deadline - self.now())
                 yield 1
 
     # ---- time
@@ -465,7 +461,7 @@ class SMTPClientSession(component):
 
     def _watch_the_time(self) -> None:
         session = self._session
-        if session is not None and self._owes_us(session) and self._now() >= self._deadline:
+        if session is not None and self._owes_us(session) and self.now() >= self._deadline:
             self._tell_failed(SessionFailed(FailReason.TIMEOUT, None))
             self._abandon()
 
@@ -476,7 +472,7 @@ class SMTPClientSession(component):
         session = self._session
         if session is None or not self._owes_us(session):
             return None
-        return max(0.0, self._deadline - self._now())
+        return max(0.0, self._deadline - self.now())
 
     def _progress(self, seconds: float | None = None) -> None:
         if seconds is None:
@@ -484,10 +480,7 @@ class SMTPClientSession(component):
                 seconds = self._times.final
             else:
                 seconds = self._times.data_block if self._unsent else self._times.reply
-        self._deadline = self._now() + seconds
-
-    def _now(self) -> float:
-        return self.scheduler.clock() if self.scheduler is not None else time.monotonic()
+        self._deadline = self.now() + seconds
 
 
 __kamaelia_components__ = (SMTPServerSession, SMTPClientSession)

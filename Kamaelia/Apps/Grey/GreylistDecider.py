@@ -105,7 +105,7 @@ class GreylistDecider(component):
         self.send(stop, "signal")
 
     def _begin(self, attempt: Attempt) -> None:
-        pending = _Pending(attempt, self._now() + ANSWER_SECONDS)
+        pending = _Pending(attempt, self.now() + ANSWER_SECONDS)
         self._pending.append(pending)
         pending.decision = without_record(attempt, self._policy)
         if pending.decision is None:
@@ -127,7 +127,7 @@ class GreylistDecider(component):
         pending.decision = with_record(pending.attempt, answer.record, self._policy, now)
 
     def _give_up_the_late(self) -> None:
-        now = self._now()
+        now = self.now()
         while (pending := self._first_open()) is not None and pending.deadline <= now:
             pending.decision = when_store_failed(pending.attempt, self._policy)
 
@@ -141,14 +141,11 @@ class GreylistDecider(component):
 
     def _pause_until_deadline(self) -> None:
         pending = self._first_open()
-        self.pause(None if pending is None else max(0.0, pending.deadline - self._now()))
+        self.pause(None if pending is None else max(0.0, pending.deadline - self.now()))
 
     def _first_open(self) -> _Pending | None:
         """The undecided attempt with the nearest deadline: they came in that order."""
         return next((pending for pending in self._pending if pending.decision is None), None)
-
-    def _now(self) -> float:
-        return self.scheduler.clock() if self.scheduler is not None else time.monotonic()
 
 
 __kamaelia_components__ = (GreylistDecider,)

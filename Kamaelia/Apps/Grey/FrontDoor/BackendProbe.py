@@ -73,10 +73,10 @@ class BackendProbe(component):
         self.link((self, "_close"), (client, "control"))
         self.addChildren(client)
         client.activate(Scheduler=self.scheduler)
-        until = self._now() + self._patience
+        until = self.now() + self._patience
         answer: object = None
         closed = False
-        while answer is None and not closed and self._now() < until and not self._told_to_stop():
+        while answer is None and not closed and self.now() < until and not self._told_to_stop():
             for data in self.Inbox("inbox"):
                 session.receive_data(data)
             for _ in self.Inbox("_closed"):
@@ -88,7 +88,7 @@ class BackendProbe(component):
             if data:
                 self.send(data, "outbox")
             if answer is None and not closed:
-                self.pause(max(0.0, until - self._now()))
+                self.pause(max(0.0, until - self.now()))
                 yield 1
         self.send(producerFinished(self), "_close")
         while not closed and not self.dataReady("_closed"):
@@ -114,8 +114,8 @@ class BackendProbe(component):
         self._reachable = False
 
     def _wait(self, seconds: float) -> Iterator[object]:
-        until = self._now() + seconds
-        while (left := until - self._now()) > 0 and not self._told_to_stop():
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0 and not self._told_to_stop():
             self.pause(left)
             yield 1
 
@@ -124,9 +124,6 @@ class BackendProbe(component):
             if isinstance(message, (producerFinished, shutdownMicroprocess)):
                 self._stop = message
         return self._stop is not None
-
-    def _now(self) -> float:
-        return self.scheduler.clock() if self.scheduler is not None else 0.0
 
 
 def _has_reply(answer: object) -> bool:
