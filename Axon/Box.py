@@ -47,7 +47,7 @@ class Owner(Protocol):
     def unpause(self) -> None: ...
 
 
-class _Nobody:
+class Nobody:
     """Owner of boxes whose messages wake no one: of finished components, and of the sink that
     discards."""
 
@@ -60,7 +60,7 @@ class _Nobody:
         """Nobody sleeps here."""
 
 
-NOBODY = _Nobody()
+NOBODY = Nobody()
 _UNUSED: Any = ()
 _FEW = 4
 

@@ -42,20 +42,17 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from enum import Enum
 from fcntl import ioctl
 from termios import FIONREAD
-from typing import Any
 
 from Axon.AxonExceptions import noSpaceInBox
-from Axon.Box import Inbox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Scheduler import Timer
 from Axon.Waiter import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from Kamaelia.Internet.SendQueue import NEVER_ASLEEP, OPEN, SendQueue, State
 from Kamaelia.IPC import shutdownCSA, socketShutdown
 
 log = logging.getLogger(__name__)
@@ -64,121 +61,6 @@ log = logging.getLogger(__name__)
 READ_BYTES = 65_536
 LINGER_SECONDS = 2.0
 NOT_TAKEN = "the peer did not take what was left to send"
-_BYTES = (bytes, bytearray, memoryview)
-
-
-class State(Enum):
-    """Where in its life a connection is. Only ever moves down this list."""
-
-    OPEN = "bytes flow both ways"
-    FLUSHING = "our side has finished; what waits is still sent"
-    LINGERING = "all is sent and our end is shut; the peer's last bytes are read and dropped"
-    CLOSED = "the socket is gone"
-
-
-_OPEN = State.OPEN  # looking it up in its class costs as much as delivering a message
-
-
-class _NeverAsleep:
-    """Owner of the inbox: what is put there is sent at once, and so wakes nobody."""
-
-    __slots__ = ("_asleep",)
-
-    def __init__(self) -> None:
-        self._asleep: Callable[[Any], None] | None = None
-
-    def unpause(self) -> None:
-        """Nobody sleeps here."""
-
-
-_NEVER_ASLEEP = _NeverAsleep()
-
-
-class _SendQueue:
-    """Storage of the inbox: sends what is appended, keeps what the socket does not take yet."""
-
-    __slots__ = ("adapter", "box", "chunks", "waiting_bytes")
-
-    def __init__(self, adapter: ConnectedSocketAdapter, box: Inbox) -> None:
-        self.adapter = adapter
-        self.box = box
-        # None while nothing waits, as nearly always: an empty deque would be 760 bytes.
-        self.chunks: deque[memoryview] | None = None
-        self.waiting_bytes = 0
-
-    def __len__(self) -> int:
-        return len(self.chunks) if self.chunks else 0
-
-    def append(self, data: bytes) -> None:
-        adapter = self.adapter
-        size = self.box.size
-        if size is not None and len(self) >= size:
-            raise noSpaceInBox(len(self), size)
-        if adapter.state is not _OPEN:
-            return  # our side has finished, or the peer is gone: nobody is left to tell
-        if not isinstance(data, _BYTES):
-            adapter.bad_data(data)
-            return
-        sent = 0
-        if self.chunks is None:
-            try:
-                sent = adapter.sock.send(data)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                adapter.fail_to_send(error)
-                return
-            if adapter._idle is not None:
-                adapter.touch()
-            if sent == len(data):
-                return
-        self.keep(data, sent)
-        adapter.watch()
-
-    def keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
-        """Keep what is left of data after the first so many bytes."""
-        if not isinstance(data, bytes):
-            # A copy: the owner may change or resize it. And bytes: a view may be of wider items.
-            data, sent = memoryview(data).cast("B")[sent:].tobytes(), 0
-        rest = memoryview(data)[sent:]
-        if self.chunks is None:
-            self.chunks = deque()
-        self.chunks.append(rest)
-        self.waiting_bytes += len(rest)
-
-    def popleft(self) -> bytes:
-        """For whoever links the inbox onwards: the oldest chunk not yet sent."""
-        if self.chunks is None:
-            raise IndexError("nothing waits to be sent")
-        chunk = self.chunks.popleft()
-        if not self.chunks:
-            self.chunks = None
-        self.waiting_bytes -= len(chunk)
-        return bytes(chunk)
-
-    def send_some(self, sock: socket.socket) -> bool:
-        """Send until the socket takes no more; True if something left."""
-        chunks = self.chunks
-        progress = False
-        while chunks:
-            chunk = chunks[0]
-            try:
-                sent = sock.send(chunk)
-            except BlockingIOError:
-                break
-            progress = progress or sent > 0
-            self.waiting_bytes -= sent
-            if sent < len(chunk):
-                chunks[0] = chunk[sent:]
-                break
-            chunks.popleft()
-        if not chunks:
-            self.chunks = None
-        return progress
-
-    def clear(self) -> None:
-        self.chunks = None
-        self.waiting_bytes = 0
 
 
 class ConnectedSocketAdapter(component):
@@ -243,8 +125,8 @@ class ConnectedSocketAdapter(component):
         # Called with this component when it has ended, however it did.
         self.when_gone: Callable[[ConnectedSocketAdapter], object] | None = None
         inbox = self.inboxes["inbox"]
-        inbox.q = self._queue = _SendQueue(self, inbox)
-        inbox.owner = _NEVER_ASLEEP
+        inbox.q = self._queue = SendQueue(self, inbox)
+        inbox.owner = NEVER_ASLEEP
         inbox.size = self.inbox_limit
         self._held: bytes | None = None  # read, but the receiver was full
         self._reading = True  # we want to deliver what can be read; never unless OPEN
@@ -263,12 +145,14 @@ class ConnectedSocketAdapter(component):
     def main(self) -> Iterator[object]:
         self._set_options()
         self.watch()
-        if self.inactivity_timeout is not None:
-            self._start_idle_timer(self.inactivity_timeout)
+        if self.inactivity_timeout is not None and self.scheduler is not None:
+            self._idle = self.scheduler.call_later(
+                self.inactivity_timeout, lambda: self._close("inactive")
+            )
         while not self.closed:
             for message in self.Inbox("control"):
                 self._handle_control(message)
-            if not self._reading and self.state is _OPEN:
+            if not self._reading and self.state is OPEN:
                 self._try_reading_again()
             if not self.closed:
                 self.pause()
@@ -303,7 +187,7 @@ class ConnectedSocketAdapter(component):
     def _handle_control(self, message: object) -> None:
         if isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess:
             self._close("shut down")
-        elif isinstance(message, producerFinished) and self.state is _OPEN:
+        elif isinstance(message, producerFinished) and self.state is OPEN:
             self.state = State.FLUSHING
             self._reading = False
             self._limit(self.flush_timeout, NOT_TAKEN)
@@ -323,7 +207,7 @@ class ConnectedSocketAdapter(component):
         if events & EPOLLOUT and self._queue.chunks:
             self._write()
         if events & (EPOLLIN | EPOLLHUP | EPOLLERR) and self.state is not State.CLOSED:
-            if self._reading or self.state is not _OPEN:
+            if self._reading or self.state is not OPEN:
                 self._read()
             elif not self._queue.chunks:
                 # Not wanted now, yet reported: an error or a hang-up, which cannot be masked out.
@@ -395,7 +279,7 @@ class ConnectedSocketAdapter(component):
         """The peer's last byte was read. It may still listen."""
         self._peer_finished = True
         self._reading = False
-        if self.state is _OPEN:
+        if self.state is OPEN:
             self._tell_creator()
             self._limit(self.half_close_timeout, "our side did not finish after the peer had")
 
@@ -429,7 +313,7 @@ class ConnectedSocketAdapter(component):
         if self.state is State.CLOSED or self.scheduler is None:
             return
         mask = 0
-        if not self._peer_finished and (self._reading or self.state is not _OPEN):
+        if not self._peer_finished and (self._reading or self.state is not OPEN):
             mask |= EPOLLIN
         if self._queue.chunks:
             mask |= EPOLLOUT
@@ -460,7 +344,7 @@ class ConnectedSocketAdapter(component):
     def fail_to_send(self, error: OSError) -> None:
         """The peer takes nothing more. Why, it may have said just before, and that lies unread: a
         mail server that dislikes the beginning of a message refuses it and hangs up."""
-        if self.state is _OPEN and self._held is None and self.scheduler is not None:
+        if self.state is OPEN and self._held is None and self.scheduler is not None:
             with suppress(OSError, noSpaceInBox):
                 for _ in range(self.read_ahead):
                     data = self.sock.recv(READ_BYTES)
@@ -483,15 +367,11 @@ class ConnectedSocketAdapter(component):
         if self.scheduler is not None:
             self._deadline = self.scheduler.call_later(seconds, lambda: self._close(reason))
 
-    def _start_idle_timer(self, seconds: float) -> None:
-        if self.scheduler is not None:
-            self._idle = self.scheduler.call_later(seconds, lambda: self._close("inactive"))
-
     def touch(self) -> None:
         """A byte went over the wire: start the inactivity time again. The timer is moved, not made
         anew."""
-        if self._idle is not None and self.scheduler is not None:
-            self._idle.when = self.scheduler.clock() + (self.inactivity_timeout or 0.0)
+        if self._idle is not None:
+            self._idle.when = self.now() + (self.inactivity_timeout or 0.0)
 
     def _tell_creator(self) -> None:
         if not self._told_creator:
