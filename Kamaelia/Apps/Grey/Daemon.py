@@ -167,8 +167,9 @@ def _tune() -> None:
 
 def _raise_file_limit(config: Config) -> None:
     """Allow the open files that max_connections needs, as far as the system lets us."""
-    # For each client its socket and one to the real server; then the store, logs, ports, a margin.
-    needed = 2 * config.max_connections + OTHER_FILES
+    # For each client its socket and one to the real server, and one for as many that have gone
+    # and whose mail is not answered yet; then the store, logs, ports, a margin.
+    needed = 3 * config.max_connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)

@@ -105,12 +105,10 @@ class GreyServer(component):
     Inboxes = {
         "inbox": "object: unused",
         "control": "producerFinished or shutdownMicroprocess: drain, then end; once more: end",
-        "_ended": "shutdownMicroprocess: from each ServerCore, and from the store and the log",
     }
     Outboxes = {
         "outbox": "object: unused",
         "signal": "the shutdown that came in",
-        "_stop": "shutdownMicroprocess: unused, each part is told in its turn",
     }
 
     def __init__(
@@ -203,8 +201,8 @@ class GreyServer(component):
         log.info("shutting down: %d clients have %d s to finish", self.connections, patience)
         for door in self.doors:
             door.inboxes["control"].deliver(shutdownMicroprocess(self))
-        until = self._now() + patience
-        while (left := until - self._now()) > 0 and not self._is_drained():
+        until = self.now() + patience
+        while (left := until - self.now()) > 0 and not self._is_drained():
             if self._told_to_end() is not None:
                 break
             self.pause(left)
@@ -231,7 +229,10 @@ class GreyServer(component):
         return None
 
     def _proxy(self, peer: str, **_: object) -> SMTPProxy:
-        full = self.connections >= self.config.max_connections
+        # Sessions whose clients have gone wait for the mail server's answer to a dot: without a
+        # limit to those too, a client that always leaves after its dot could pile them up.
+        limit = self.config.max_connections
+        full = self.connections >= limit or len(self._sessions) >= 2 * limit
         session = SMTPProxy(
             peer,
             self._settings,
@@ -255,9 +256,6 @@ class GreyServer(component):
         """The component that turns one client's Attempts into Decisions; override it to put one of
         your own before, behind or in the place of the greylister."""
         return GreylistDecider(self._policy, self.store, self._clock)
-
-    def _now(self) -> float:
-        return self.scheduler.clock() if self.scheduler is not None else time.monotonic()
 
 
 __kamaelia_components__ = (GreyServer,)

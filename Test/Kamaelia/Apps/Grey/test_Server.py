@@ -270,6 +270,22 @@ def test_what_a_client_that_has_left_waits_for_is_waited_for(
     assert values_of(grey.log.lines[-1])["outcome"] == "delivered"
 
 
+def test_clients_that_always_leave_after_their_dot_cannot_pile_up_sessions(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    gates = [Gate(OK), Gate(OK)]
+    grey = start_grey(mail_server(DOT=[*gates]), max_connections=1)
+    for gate in gates:
+        client = grey.client().to_data()
+        client.send(LETTER + b".\r\n")
+        assert gate.reached.wait(15)
+        client.reset()
+        grey.until(lambda: grey.server.connections == 0)
+    assert grey.client().banner.startswith("421 4.3.2 too many connections")
+    for gate in gates:
+        gate.open()
+
+
 def test_what_a_client_that_has_left_waits_for_does_not_hold_up_the_end_for_long(
     mail_server: MailServer, start_grey: StartGrey
 ) -> None:
