@@ -9,24 +9,7 @@ from Axon.Component import component
 from Axon.Ipc import WaitComplete, newComponent
 from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
-
-
-class Script(component):
-    """Runs a function that is given the component and makes the generator."""
-
-    def __init__(self, script: Callable[["Script"], Iterator[object]], name: str = "") -> None:
-        super().__init__()
-        self.script = script
-        self.stops = 0
-        if name:
-            self.name = name
-
-    def main(self) -> Iterator[object]:
-        return self.script(self)
-
-    def stop(self) -> None:
-        self.stops += 1
-        super().stop()
+from Test.Axon.scripts import Script
 
 
 class Guard:

@@ -5,42 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from Axon.Component import component
 from Axon.Ipc import WaitComplete
 from Axon.Scheduler import scheduler
-
-
-class Script(component):
-    """Runs a function that is given the component and makes the generator."""
-
-    def __init__(self, script: Callable[["Script"], Iterator[object]], name: str = "") -> None:
-        super().__init__()
-        self.script = script
-        self.stops = 0
-        if name:
-            self.name = name
-
-    def main(self) -> Iterator[object]:
-        return self.script(self)
-
-    def stop(self) -> None:
-        self.stops += 1
-        super().stop()
-
-
-def sleeper(self: Script) -> Iterator[object]:
-    while True:
-        self.pause()
-        yield 1
-
-
-def counter(turns: list[str], times: int) -> Callable[[Script], Iterator[object]]:
-    def script(self: Script) -> Iterator[object]:
-        for _ in range(times):
-            turns.append(self.name)
-            yield 1
-
-    return script
+from Test.Axon.scripts import Script, counter, sleeper
 
 
 def busy(until: threading.Event) -> Callable[[Script], Iterator[object]]:

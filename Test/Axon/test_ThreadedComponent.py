@@ -6,8 +6,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,57 +16,9 @@ from Axon.Ipc import producerFinished
 from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
 from Axon.Testing import collect, drive, virtual_scheduler
-from Axon.ThreadedComponent import threadedadaptivecommscomponent, threadedcomponent
+from Axon.ThreadedComponent import threadedcomponent
 from Axon.Waiter import EPOLLIN
-
-PATIENCE = 20.0
-
-
-class Threaded(threadedcomponent):
-    """Runs a function, given the component, in its thread."""
-
-    def __init__(
-        self, script: Callable[["Threaded"], object], queuelengths: int | None = None
-    ) -> None:
-        super().__init__(queuelengths)
-        self.script = script
-        self.stops = 0
-
-    def main(self) -> Any:  # noqa: ANN401 - as in the base class
-        return self.script(self)
-
-    def stop(self) -> None:
-        self.stops += 1
-        super().stop()
-
-
-class Adaptive(threadedadaptivecommscomponent):
-    """The same with adaptive boxes."""
-
-    def __init__(self, script: Callable[["Adaptive"], object], queuelengths: int = 1000) -> None:
-        super().__init__(queuelengths)
-        self.script = script
-
-    def main(self) -> Any:  # noqa: ANN401 - as in the base class
-        return self.script(self)
-
-
-class Taker(component):
-    """Takes messages, so many at a time, whenever it is told to."""
-
-    def __init__(self, total: int, size: int | None = None) -> None:
-        super().__init__()
-        self.total = total
-        self.taken: list[Any] = []
-        self.setInboxSize("inbox", size)
-
-    def main(self) -> Iterator[object]:
-        while len(self.taken) < self.total:
-            if not self.anyReady():
-                self.pause()
-            yield 1
-            if self.dataReady():
-                self.taken.append(self.recv())
+from Test.Axon.scripts import PATIENCE, Adaptive, Taker, Threaded, run, wait_for
 
 
 class Sleeper(component):
@@ -75,18 +26,6 @@ class Sleeper(component):
         while True:
             self.pause()
             yield 1
-
-
-def wait_for(self: threadedcomponent, boxname: str = "inbox") -> object:
-    while not self.dataReady(boxname):
-        self.pause()
-    return self.recv(boxname)
-
-
-def run(engine: scheduler, *parts: component) -> None:
-    for part in parts:
-        part.activate(Scheduler=engine)
-    engine.runThreads()
 
 
 # ---- the usual

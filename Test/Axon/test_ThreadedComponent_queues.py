@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,62 +12,8 @@ from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import producerFinished
 from Axon.Scheduler import scheduler
-from Axon.ThreadedComponent import threadedadaptivecommscomponent, threadedcomponent
-
-PATIENCE = 20.0
-
-
-class Threaded(threadedcomponent):
-    """Runs a function, given the component, in its thread."""
-
-    def __init__(
-        self, script: Callable[["Threaded"], object], queuelengths: int | None = None
-    ) -> None:
-        super().__init__(queuelengths)
-        self.script = script
-        self.stops = 0
-
-    def main(self) -> Any:  # noqa: ANN401 - as in the base class
-        return self.script(self)
-
-    def stop(self) -> None:
-        self.stops += 1
-        super().stop()
-
-
-class Adaptive(threadedadaptivecommscomponent):
-    """The same with adaptive boxes."""
-
-    def __init__(self, script: Callable[["Adaptive"], object], queuelengths: int = 1000) -> None:
-        super().__init__(queuelengths)
-        self.script = script
-
-    def main(self) -> Any:  # noqa: ANN401 - as in the base class
-        return self.script(self)
-
-
-class Taker(component):
-    """Takes messages, so many at a time, whenever it is told to."""
-
-    def __init__(self, total: int, size: int | None = None) -> None:
-        super().__init__()
-        self.total = total
-        self.taken: list[Any] = []
-        self.setInboxSize("inbox", size)
-
-    def main(self) -> Iterator[object]:
-        while len(self.taken) < self.total:
-            if not self.anyReady():
-                self.pause()
-            yield 1
-            if self.dataReady():
-                self.taken.append(self.recv())
-
-
-def wait_for(self: threadedcomponent, boxname: str = "inbox") -> object:
-    while not self.dataReady(boxname):
-        self.pause()
-    return self.recv(boxname)
+from Axon.ThreadedComponent import threadedcomponent
+from Test.Axon.scripts import PATIENCE, Adaptive, Taker, Threaded, run, wait_for
 
 
 def send_patiently(self: threadedcomponent, message: object) -> None:
@@ -78,12 +24,6 @@ def send_patiently(self: threadedcomponent, message: object) -> None:
             self.pause()
         else:
             return
-
-
-def run(engine: scheduler, *parts: component) -> None:
-    for part in parts:
-        part.activate(Scheduler=engine)
-    engine.runThreads()
 
 
 # ---- full queues
