@@ -219,7 +219,17 @@ class SmtpSink(Program):
 
     def messages(self) -> list[bytes]:
         """What it has taken, each with smtp-sink's own header lines before it."""
-        return [path.read_bytes() for path in sorted(self._dumps.iterdir()) if path.stat().st_size]
+        contents = [content_of(path) for path in sorted(self._dumps.iterdir())]
+        return [content for content in contents if content]
+
+
+def content_of(dump: Path) -> bytes:
+    """What is in a dump; nothing if smtp-sink has just removed it, as it does when a session ends
+    without a message."""
+    try:
+        return dump.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def nobody() -> tuple[int, int]:
