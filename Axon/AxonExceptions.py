@@ -16,6 +16,8 @@ A sender that meets a full inbox::
         waiting, capacity = full.args
 """
 
+_SHOWN = 200
+
 
 class AxonException(Exception):
     """Base of all exceptions of Axon; ``args`` are kept as given."""
@@ -81,3 +83,17 @@ class BoxAlreadyLinkedToDestination(AxonException):
 class LinkageCycle(AxonException):
     """Linkages would lead from a box back to itself, so that a message on it would never arrive;
     ``args``: the box."""
+
+
+class UnlinkedOutbox(AxonException):
+    """In strict mode: a message was sent to an outbox that leads nowhere; ``args`` are (component's
+    name, outbox's name, message).
+
+    Usual causes: the outbox was never linked, another name was meant, or the receiver was unlinked
+    before. Declare boxes that may stay open and link them to a NullSink."""
+
+    def __str__(self) -> str:
+        sender, boxname, message = self.args
+        shown = repr(message)
+        shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
+        return f"{sender} sent {shown} to its outbox {boxname!r}, which is linked to nothing"

@@ -6,20 +6,16 @@ send puts the message into the storage of the inbox at the end of the chain of l
 that inbox's owner. There is no postman.
 
 What makes it fast is decided when boxes are linked, so that nothing is left to decide when a
-message moves:
-
-* An Outbox knows its *final* inbox (``sink``), worked out anew for everything upstream whenever a
-  link is made or cut.
-* What an inbox does with a message follows from the type of its storage ``q``, and the usual type
-  is a plain deque, whose ``append`` is C code: the empty tuple (never used: an idle component owns
-  no deque, which would be 760 bytes), a deque, a deque that counts and tells (a limit is set, or
-  somebody waits for room), a deque of length 0 (linked to nothing: a discard at C speed), or an
-  object of the owner's (a socket that sends what is appended).
+message moves: an Outbox knows its *final* inbox (``sink``), worked out anew for everything upstream
+whenever a link is made or cut, and what an inbox does with a message follows from the type of its
+storage (Axon.Storage).
 
 Waking on collection. A sender that found the box full, or asked how full it is, is remembered in
 the inbox's ``waiters`` and woken at the next collection. Only those are: waking every producer
 upstream at every collection costs a fan-in half its speed, and a service with a thousand sleeping
-clients all of it.
+clients all of it. One that only sent and then slept is the scheduler's to remember (see
+Axon.Turns): its outbox notes itself there at the first send, and when the scheduler has looked, at
+the next.
 
 Example Usage
 -------------
@@ -31,80 +27,20 @@ Boxes are made by components; a test or a thread-safe call back may use one dire
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from Axon.AxonExceptions import BoxAlreadyLinkedToDestination, LinkageCycle, noSpaceInBox
+from Axon.Base import AxonObject
+from Axon.Sinks import NULL_SINK, NullSink, SelfSink, leave, note_use, settle_use, sink_for
+from Axon.Sinks import strict_outboxes as strict_outboxes
+from Axon.Storage import DISCARD, UNUSED, CheckedDeque, ClosedDeque, Notified, Owner, ShownDeque
+from Axon.Storage import NOBODY as NOBODY
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Owner(Protocol):
-    """What a box needs of the component it belongs to."""
-
-    _asleep: Callable[[Any], None] | None
-
-    def unpause(self) -> None: ...
-
-
-class Nobody:
-    """Owner of boxes whose messages wake no one: of finished components, and of the sink that
-    discards."""
-
-    __slots__ = ("_asleep",)
-
-    def __init__(self) -> None:
-        self._asleep: Callable[[Any], None] | None = None
-
-    def unpause(self) -> None:
-        """Nobody sleeps here."""
-
-
-NOBODY = Nobody()
-_UNUSED: Any = ()
 _FEW = 4
 
 
-class _Discard(deque[Any]):
-    """A type of its own, so that a discarding box is never taken for one with a plain deque."""
-
-    __slots__ = ()
-
-
-DISCARD = _Discard(maxlen=0)
-
-
-class _CheckedDeque(deque[Any]):
-    """Storage of an inbox that has a limit, or whose next collection somebody waits for."""
-
-    __slots__ = ("box",)
-
-    box: Inbox
-
-    def append(self, message: Any) -> None:
-        size = self.box.size
-        if size is not None and len(self) >= size:
-            raise noSpaceInBox(len(self), size)
-        deque.append(self, message)
-
-    def popleft(self) -> Any:
-        message = deque.popleft(self)
-        if self.box.waiters:
-            self.box._collected()
-        return message
-
-
-class _ClosedDeque(deque[Any]):
-    """Storage of a finished component's inbox in which something still lies: may be read, takes
-    nothing more."""
-
-    __slots__ = ()
-
-    def append(self, message: Any) -> None:
-        """Nobody would ever read it."""
-
-
-class _Box:
+class postbox(AxonObject):
     """What inboxes and outboxes share: a place in the graph of linkages."""
 
     __slots__ = ("name", "owner", "sources", "target")
@@ -129,8 +65,11 @@ class _Box:
             final = final.target
         if final is source:
             raise LinkageCycle(source)
-        if type(source) is Inbox and source.q:
-            _check_room(source, final)
+        moving = source.local_len()
+        if moving and isinstance(final, Inbox) and final.size is not None:
+            waiting = len(final.q)
+            if waiting + moving > final.size:
+                raise noSpaceInBox(waiting, final.size)  # all that waits moves on, or none of it
         source.target = me
         if isinstance(self.sources, dict):
             self.sources[source] = None
@@ -150,8 +89,43 @@ class _Box:
             source.target = None
             _retarget(source, source)
 
+    def setShowTransit(self, showtransit: bool = True, tag: str | None = None) -> None:
+        """Print each message that comes to the end of the chain that begins here (False: no
+        more), with the tag."""
+        box = self.final()
+        if not isinstance(box, Inbox):
+            return
+        if isinstance(box.q, ShownDeque):
+            box.q = deque(box.q)
+            box.use_storage()
+        if showtransit and (box.q is UNUSED or type(box.q) in {deque, CheckedDeque}):
+            box.q = ShownDeque(box.q)
+            box.q.box = box
+            box.q.tag = f"{tag or box.name}: "
+
+    def getnotifys(self) -> list[Callable[[], object]]:
+        """What wakes the owners of the outboxes upstream of this box."""
+        found: list[Callable[[], object]] = []
+        stack = list(self.sources)
+        while stack:
+            box = stack.pop()
+            if isinstance(box, Outbox):
+                found.append(box.owner.unpause)
+            stack.extend(box.sources)
+        return found
+
+    @property
+    def storage(self) -> Any:
+        """Where the messages of this box lie: those of the inbox at the end of its chain."""
+        final = self.final()
+        return final.q if isinstance(final, Inbox) else DISCARD
+
     def _self(self) -> Inbox | Outbox:
         raise NotImplementedError
+
+    def local_len(self) -> int:
+        """Messages that lie in this very box."""
+        return 0
 
     def final(self) -> Inbox | Outbox:
         """The box at the end of the chain of linkages that begins here."""
@@ -161,7 +135,7 @@ class _Box:
         return box
 
 
-class Inbox(_Box):
+class Inbox(postbox):
     """A box that its owner reads. ``size`` is the most messages it may hold (None: no limit, 0:
     always full)."""
 
@@ -172,16 +146,20 @@ class Inbox(_Box):
         self.name = name
         self.target = None
         self.sources = ()
-        self.q: Any = _UNUSED  # Any: see above, it is chosen for its append
+        self.q: Any = UNUSED  # Any: see above, it is chosen for its append
         self.size: int | None = None
-        self.waiters: dict[Owner, None] | None = None
+        # Those to wake at the next collection; with the outbox of one that has not asked for it.
+        self.waiters: dict[Owner, Outbox | None] | None = None
 
     def _self(self) -> Inbox:
         return self
 
-    def open_(self, message: Any) -> None:
+    def __repr__(self) -> str:
+        return f"<inbox {self.name!r} of {getattr(self.owner, 'name', 'nobody')}>"
+
+    def open_(self, message: Any, source: object = None) -> None:
         """Store the first message ever: this is where the deque is allocated."""
-        if self.q is not _UNUSED:
+        if self.q is not UNUSED:
             raise  # called from an except clause: the AttributeError came from inside an append
         self.use_storage()
         self.q.append(message)
@@ -190,8 +168,8 @@ class Inbox(_Box):
         """(Re)choose the kind of deque: checked when there is a limit or a waiter, plain
         otherwise."""
         if self.size is not None or self.waiters:
-            if type(self.q) is not _CheckedDeque:
-                checked = _CheckedDeque(self.q)
+            if not isinstance(self.q, CheckedDeque):
+                checked = CheckedDeque(self.q)
                 checked.box = self
                 self.q = checked
         elif type(self.q) is not deque:
@@ -222,29 +200,33 @@ class Inbox(_Box):
         except AttributeError:
             raise IndexError("pop from an empty box") from None
 
-    def wake_on_collection(self, sender: Owner) -> None:
-        """Wake sender, once, when a message has been taken out of this inbox."""
+    def wake_on_collection(self, sender: Owner, outbox: Outbox | None = None) -> None:
+        """Wake sender, once, when a message has been taken out of this inbox. With its outbox, and
+        if that was the message of another: once more for the next."""
         if self.waiters is None:
             self.waiters = {}
-        self.waiters[sender] = None
-        if type(self.q) is deque or self.q is _UNUSED:
+        if outbox is not None or sender not in self.waiters:
+            self.waiters[sender] = outbox
+        if type(self.q) is deque or self.q is UNUSED:
             self.use_storage()
 
-    def _collected(self) -> None:
+    def collected(self) -> None:
         waiters, self.waiters = self.waiters, None
-        if self.size is None and type(self.q) is _CheckedDeque:
+        if self.size is None and type(self.q) is CheckedDeque:
             self.use_storage()
-        for waiter in waiters or ():
+        for waiter, outbox in (waiters or {}).items():
             waiter.unpause()
+            if outbox is not None and outbox.unused and self.q:
+                outbox.note()
 
     def close(self) -> None:
         """The owner has ended: wake no one, keep nothing that comes, let those go on who wait for
         room."""
         self.owner = NOBODY
-        self.q = _ClosedDeque(self.q) if isinstance(self.q, deque) and self.q else DISCARD
+        self.q = ClosedDeque(self.q) if isinstance(self.q, deque) and self.q else DISCARD
         self.size = None
         if self.waiters:
-            self._collected()
+            self.collected()
 
     def setSize(self, size: int | None) -> int | None:
         """Limit the number of waiting messages; lowering it below the present number is allowed."""
@@ -252,14 +234,18 @@ class Inbox(_Box):
             return None  # no one will ever make room: a limit would block the senders for good
         self.size = size
         # A box that is full while empty must be able to refuse its very first message.
-        if type(self.q) in (deque, _CheckedDeque) or (self.q is _UNUSED and size == 0):
+        if type(self.q) in (deque, CheckedDeque) or (self.q is UNUSED and size == 0):
             self.use_storage()
         if self.waiters:
-            self._collected()  # there may be room now
+            self.collected()  # there may be room now
         return size
 
     def getSize(self) -> int | None:
         return self.size
+
+    @property
+    def sink(self) -> Inbox | Outbox:
+        return self.final()
 
     def local_len(self) -> int:
         """Messages waiting here, which a box linked onwards never has."""
@@ -277,87 +263,57 @@ class Inbox(_Box):
         return True  # a box is a thing, not its content
 
 
-class _Sink:
-    """Stands for "linked to nothing": takes messages and keeps none."""
-
-    __slots__ = ("owner", "q")
-
-    def __init__(self) -> None:
-        self.owner: Owner = NOBODY
-        self.q: Any = DISCARD
-
-    @property
-    def size(self) -> int | None:
-        return None
-
-    def open_(self, message: Any) -> None:
-        raise  # as in an Inbox: it is open, so the AttributeError came from inside an append
-
-    def wake_on_collection(self, sender: Owner) -> None:
-        """Nothing is ever collected here."""
-
-
-NULL_SINK = _Sink()
-
-
-class _SelfSink(_Sink):
-    """Sink of an outbox that leads to an inbox of its own component.
-
-    A component that sends itself a message after its last look and then pauses is awake while the
-    message arrives, so the delivery wakes nobody. unpause() on an awake component cancels the pause
-    that follows: no lost wake-up."""
-
-    __slots__ = ("box",)
-
-    def __init__(self, box: Inbox) -> None:
-        self.owner = NOBODY
-        self.q = self
-        self.box = box
-
-    @property
-    def size(self) -> int | None:
-        return self.box.size
-
-    def wake_on_collection(self, sender: Owner) -> None:
-        self.box.wake_on_collection(sender)
-
-    def __len__(self) -> int:
-        return len(self.box.q)
-
-    def append(self, message: Any) -> None:
-        self.box.deliver(message)
-        self.box.owner.unpause()
-
-
-class Outbox(_Box):
+class Outbox(postbox):
     """A box that its owner writes to. ``sink`` is the inbox at the end of its chain of linkages."""
 
-    __slots__ = ("sink",)
+    __slots__ = ("sink", "unused")
 
     def __init__(self, owner: Owner, name: str) -> None:
         self.owner = owner
         self.name = name
         self.target = None
         self.sources = ()
-        self.sink: Inbox | _Sink = NULL_SINK
+        self.sink: Inbox | NullSink = NULL_SINK
+        # True: the next send is to be noted. False: it was, and the scheduler will look. None: it
+        # need not be, as long as it is linked in this way.
+        self.unused: bool | None = True
 
     def _self(self) -> Outbox:
         return self
+
+    def __repr__(self) -> str:
+        return f"<outbox {self.name!r} of {getattr(self.owner, 'name', 'nobody')}>"
+
+    note = note_use
+    settle = settle_use
 
     def append(self, message: Any) -> None:
         """What send does, for those who hold a box and not its component."""
         sink = self.sink
         if isinstance(sink, Inbox):
             sink.deliver(message)
-        else:
+            if self.unused:
+                self.note()
+            return
+        try:
             sink.q.append(message)
+        except AttributeError:
+            sink.open_(message, self)
 
     def pop(self, index: int = 0) -> Any:
         """Take the oldest message out of the final destination's storage."""
-        sink = self.sink
+        sink = self.sink.box if isinstance(self.sink, SelfSink) else self.sink
         if isinstance(sink, Inbox):
             return sink.pop(index)
         raise IndexError("pop from an empty box")
+
+    def setSize(self, size: int | None) -> int | None:
+        """Limit the inbox at the end of its chain."""
+        final = self.final()
+        return final.setSize(size) if isinstance(final, Inbox) else None
+
+    def getSize(self) -> int | None:
+        return self.sink.size
 
     def isFull(self) -> bool:
         """True if a send would raise noSpaceInBox; then the owner is woken when there is room."""
@@ -366,9 +322,6 @@ class Outbox(_Box):
             sink.wake_on_collection(self.owner)
             return True
         return False
-
-    def local_len(self) -> int:
-        return 0
 
     def __len__(self) -> int:
         """Messages waiting at the destination; if there are any, the owner is woken when one is
@@ -383,20 +336,11 @@ class Outbox(_Box):
         return True
 
 
-def _check_room(source: Inbox, final: Inbox | Outbox) -> None:
-    """Refuse a link whose waiting messages do not fit: all of them move on, or none."""
-    if not isinstance(final, Inbox) or final.size is None:
-        return
-    if len(final.q) + len(source.q) > final.size:
-        raise noSpaceInBox(len(final.q), final.size)
-
-
-def _stop_waiting(sender: Owner, sink: Inbox | _Sink) -> None:
-    """Wake a sender that waits for room in a box to which it no longer leads."""
-    box = sink.box if isinstance(sink, _SelfSink) else sink
-    if isinstance(box, Inbox) and box.waiters and sender in box.waiters:
-        del box.waiters[sender]
-        sender.unpause()
+def _point(box: Outbox, final: Inbox | Outbox) -> None:
+    """Have messages sent on an outbox go to the final box, or nowhere if that is an outbox."""
+    box.sink = sink_for(box, final if isinstance(final, Inbox) else None)
+    if box.unused is None:
+        box.unused = True
 
 
 def _retarget(box: Inbox | Outbox, final: Inbox | Outbox) -> None:
@@ -404,23 +348,49 @@ def _retarget(box: Inbox | Outbox, final: Inbox | Outbox) -> None:
     may be longer than Python's recursion limit. Messages that waited in the middle move on."""
     if type(box) is Outbox and not box.sources and box.sink is NULL_SINK:
         # The usual first link, which must be cheap: a connection of a server makes a dozen.
-        if isinstance(final, Inbox):
-            box.sink = _SelfSink(final) if final.owner is box.owner else final
+        _point(box, final)
         return
     stack: list[Inbox | Outbox] = [box]
     while stack:
         current = stack.pop()
         if isinstance(current, Outbox):
             before = current.sink
-            if not isinstance(final, Inbox):
-                current.sink = NULL_SINK
-            elif final.owner is current.owner:
-                current.sink = _SelfSink(final)
-            else:
-                current.sink = final
-            _stop_waiting(current.owner, before)
+            _point(current, final)
+            leave(current, before)
         elif current is not final and isinstance(final, Inbox) and current.q:
+            waiters, current.waiters = current.waiters, None  # to move on is not to be taken
             while current.q:
                 final.deliver(current.q.popleft())
+            current.waiters = waiters
             final.owner.unpause()  # the one in whose turn this happens may be the receiver
         stack.extend(current.sources)
+
+
+# ---- the original's way to make boxes by themselves; components make theirs directly
+
+ShowAllTransits = False  # True: boxes made by these two functions from then on print what comes
+
+
+def makeInbox(notify: Callable[[], object], size: int | None = None) -> Inbox:
+    """An inbox that calls notify() when a message arrives."""
+    made = Inbox(Notified(notify), "inbox")
+    made.setSize(size)
+    if ShowAllTransits:
+        made.setShowTransit()
+    return made
+
+
+def makeOutbox(notify: Callable[[], object]) -> Outbox:
+    """An outbox that calls notify() when a message of its has been taken."""
+    return _NotifyingOutbox(Notified(notify), "outbox")
+
+
+class _NotifyingOutbox(Outbox):
+    __slots__ = ()
+
+    def append(self, message: Any) -> None:
+        super().append(message)
+        self.sink.wake_on_collection(self.owner)
+
+
+realsink, nullsink = makeInbox, NullSink

@@ -5,6 +5,11 @@ A component reads from its inboxes, writes to its outboxes and knows nobody: who
 of a box is decided by linkages. Declare the boxes with a sentence each, write ``main`` as a
 generator, and let it sleep when there is nothing to do.
 
+Ends are told. A component that returns from ``main`` without having sent a shutdown message out of
+its "signal" is spoken for: what it was told to stop with, or ``producerFinished``, goes there. So a
+component that forgets it does not hang those behind it; ``announces_end = False`` leaves it to the
+component.
+
 Keyword arguments become attributes before the boxes are made, so class attributes are settings with
 defaults that a subclass or a caller changes: ``class Mine(Server): port = 1500`` and
 ``Server(port=1500)`` mean the same.
@@ -21,10 +26,8 @@ Example Usage
             while True:
                 for number in self.Inbox("inbox"):
                     self.send(2 * number, "outbox")
-                for message in self.Inbox("control"):
-                    if isinstance(message, (producerFinished, shutdownMicroprocess)):
-                        self.send(message, "signal")
-                        return
+                if self.told_to_stop():
+                    return  # Axon passes the message on
                 if not self.anyReady():
                     self.pause()  # takes effect at the yield
                 yield 1
@@ -32,32 +35,45 @@ Example Usage
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from Axon.AxonExceptions import noSpaceInBox
-from Axon.Box import NOBODY, Inbox, Outbox
-from Axon.Ipc import newComponent, producerFinished, shutdownMicroprocess
+from Axon.Box import Inbox, Outbox
+from Axon.Failures import left_in_the_middle
+from Axon.Ipc import is_shutdown, newComponent, producerFinished, shutdownMicroprocess
 from Axon.Linkage import HasBoxes, linkage
 from Axon.Microprocess import microprocess
+from Axon.Observation import TAP
 from Axon.Postoffice import postoffice as Postoffice
 from Axon.Scheduler import scheduler
+from Axon.Sinks import SignalSink
+from Axon.Storage import NOBODY
+
+# True: components made from then on print a line for each message, as in the original. To look into
+# a running program use Axon.Instruments or Axon.Trace.
+TraceAllSends = False
+TraceAllRecvs = False
 
 _NOTHING: Iterator[Any] = iter(())
 
 
 def _messages(box: Inbox) -> Iterator[Any]:
-    while box.q:
-        yield box.q.popleft()
+    try:
+        while box.q:
+            yield box.q.popleft()
+    except GeneratorExit:
+        # The loop was left in the middle, perhaps by an exception: then this is where it was.
+        left_in_the_middle.append((id(box.owner), box.name))
+        raise
 
 
 class component(microprocess):
     """component(**attributes) -> a component with the declared boxes."""
 
     __slots__ = (
-        "__dict__",
-        "__weakref__",
         "_axon_children",
+        "_axon_told",
         "_callOnCloseDown",
         "_inlist",
         "_postoffice",
@@ -74,12 +90,29 @@ class component(microprocess):
         "signal": "the shutdown that came in, or producerFinished",
     }
     Usescomponents: ClassVar[Any] = ()
+    # Boxes beside the inherited ones; Inboxes and Outboxes replace those.
+    ExtraInboxes: ClassVar[Any] = {}
+    ExtraOutboxes: ClassVar[Any] = {}
+    announces_end: bool = True
+    # False for one that never sleeps just until a message of its has been taken (it asks isFull(),
+    # or uses put): spares it a wake-up for nothing after it has sent.
+    woken_by_collection: bool = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # Once for each class and not for each component. A class that declares extra boxes gets
+        # tables of its own: nothing is ever written into one that it inherits.
+        for extra, boxes in (("ExtraInboxes", "Inboxes"), ("ExtraOutboxes", "Outboxes")):
+            more = vars(cls).get(extra)
+            if more:
+                setattr(cls, boxes, {**_described(getattr(cls, boxes)), **_described(more)})
 
     def __init__(self, *args: object, **argd: Any) -> None:
         self._start_state()
         self._axon_children: dict[component, None] | None = None
         self._postoffice: Postoffice | None = None
         self._callOnCloseDown: list[Callable[[], object]] | None = None
+        self._axon_told: object = None
         for attribute, value in argd.items():
             setattr(self, attribute, value)
         # The declarations are copied into boxes of the instance: nobody ever writes to the class.
@@ -87,6 +120,8 @@ class component(microprocess):
         self.outboxes: dict[str, Outbox] = {name: Outbox(self, name) for name in self.Outboxes}
         # What anyReady walks: a list is a quarter faster than a dict.
         self._inlist = list(self.inboxes.values())
+        if TraceAllSends or TraceAllRecvs:
+            _trace(self)
 
     # ---- messages: the hot path
 
@@ -96,14 +131,17 @@ class component(microprocess):
 
         Raises noSpaceInBox if that inbox is full (this component is then woken when there is room),
         KeyError for a box name that was not declared."""
-        sink = self.outboxes[boxname].sink
+        outbox = self.outboxes[boxname]
+        sink = outbox.sink
         try:
             sink.q.append(message)
         except AttributeError:
-            sink.open_(message)
+            sink.open_(message, outbox)
         except noSpaceInBox:
             sink.wake_on_collection(self)
             raise
+        if outbox.unused:
+            outbox.note()
         owner = sink.owner
         wake = owner._asleep
         if wake is not None:
@@ -146,6 +184,36 @@ class component(microprocess):
             else:
                 return
 
+    def told_to_stop(self, boxname: str = "control") -> Any:
+        """The producerFinished or shutdownMicroprocess that has come to control, or None; from then
+        on always, and the second kind rather than the first. Other control messages are handed on
+        to "signal".
+
+        producerFinished: finish what waits, then end; shutdownMicroprocess: end at once. Either way
+        returning from main is enough, Axon sends the message on (see announces_end)."""
+        while self.dataReady(boxname):
+            message = self.recv(boxname)
+            if not is_shutdown(message):
+                if "signal" in self.outboxes:
+                    self.send(message, "signal")
+            elif self._axon_told is None or not isinstance(message, producerFinished):
+                self._axon_told = message
+        return self._axon_told
+
+    def _last_words(self) -> None:
+        outbox = self.outboxes.get("signal")
+        if outbox is None or not self.announces_end:
+            return
+        sink = outbox.sink
+        # With sources it is the signal of something inside, which speaks for itself.
+        if type(sink) is SignalSink and not sink.said and not outbox.sources:
+            sink.say(self._axon_told or self._untaken_shutdown() or producerFinished(self))
+
+    def _untaken_shutdown(self) -> object:
+        control = self.inboxes.get("control")
+        waiting = control.q if control is not None else ()
+        return next((message for message in waiting if is_shutdown(message)), None)
+
     # ---- wiring
 
     @property
@@ -163,17 +231,20 @@ class component(microprocess):
         self,
         source: tuple[HasBoxes, str],
         sink: tuple[HasBoxes, str],
-        passthrough: int = 0,
-        pipewidth: int | None = None,
-        synchronous: bool | None = None,
+        *options: Any,
+        **named: Any,
     ) -> linkage:
-        """Join two boxes, (component, box name) each, of any components. See Axon.Postoffice for
-        options and errors."""
-        return self.postoffice.link(source, sink, passthrough, pipewidth, synchronous)
+        """Join two boxes, (component, box name) each, of any components. Options (passthrough,
+        pipewidth, synchronous) and errors are those of Axon.Postoffice."""
+        return self.postoffice.link(source, sink, *options, **named)
 
     def unlink(self, thecomponent: object = None, thelinkage: linkage | None = None) -> None:
-        if self._postoffice is not None:
-            self._postoffice.unlink(thecomponent, thelinkage)
+        if self._postoffice is None:
+            return
+        if thelinkage is not None:
+            self._postoffice.unlink(thelinkage=thelinkage)
+        if thecomponent is not None:
+            self._postoffice.unlink(thecomponent=thecomponent)
 
     def setInboxSize(self, boxname: str, size: int | None) -> None:
         """Limit an inbox to so many waiting messages; senders then get noSpaceInBox."""
@@ -183,6 +254,10 @@ class component(microprocess):
     def children(self) -> list[component]:
         """Those this component looks after, oldest first."""
         return list(self._axon_children or ())
+
+    @children.setter
+    def children(self, children: Iterable[component]) -> None:
+        self._axon_children = dict.fromkeys(children)
 
     def addChildren(self, *children: component) -> None:
         """Look after these: woken when one ends, isolated with us. Does not activate them."""
@@ -260,7 +335,49 @@ class component(microprocess):
         for outbox in self.outboxes.values():
             outbox.owner = NOBODY
         self._axon_parent = None
+        self._axon_told = None
 
+    def __str__(self) -> str:
+        inboxes = ", ".join(
+            f"{name!r}: {list(self.inboxes[name].q)}" for name in sorted(self.inboxes)
+        )
+        outboxes = ", ".join(
+            f"{name!r}: {_content(self.outboxes[name])}" for name in sorted(self.outboxes)
+        )
+        return f"Component {self.name} [ inboxes : {{{inboxes}}} outboxes : {{{outboxes}}}"
+
+
+def _content(outbox: Outbox) -> str:
+    sink = outbox.sink
+    return str(list(sink.q)) if isinstance(sink, Inbox) else "<>"
+
+
+def _described(boxes: Any) -> dict[str, str]:
+    """A declaration as a table: a list or tuple of names has no descriptions."""
+    return dict(boxes) if isinstance(boxes, Mapping) else dict.fromkeys(boxes, "")
+
+
+def _trace(one: component) -> None:
+    """Have this one print a line for each message."""
+    short = one.name.rpartition(".")[2]
+    send, recv = one.send, one.recv
+
+    def traced_send(message: Any, boxname: str = "outbox") -> None:
+        print("send", id(message), short, boxname, repr(message))  # noqa: T201
+        send(message, boxname)
+
+    def traced_recv(boxname: str = "inbox") -> Any:
+        message = recv(boxname)
+        print("recv", id(message), short, boxname, repr(message))  # noqa: T201
+        return message
+
+    if TraceAllSends:
+        one.__dict__["send"] = traced_send
+    if TraceAllRecvs:
+        one.__dict__["recv"] = traced_recv
+
+
+TAP.serve(component)
 
 # The original's ``from Axon.Component import *`` gives these too.
 postoffice = Postoffice

@@ -28,6 +28,7 @@ from Axon.AxonExceptions import (
     ServiceAlreadyExists,
 )
 from Axon.Component import component
+from Axon.Microprocess import microprocess
 
 
 class coordinatingassistanttracker:
@@ -39,7 +40,7 @@ class coordinatingassistanttracker:
     def __init__(self, parent: coordinatingassistanttracker | None = None) -> None:
         if parent is not None and not isinstance(parent, coordinatingassistanttracker):
             raise BadParentTracker(parent)
-        self._axon_parent = parent
+        self._parent = parent
         self._services: dict[str, tuple[component, str]] = {}
         self._values: dict[str, object] = {}
 
@@ -98,3 +99,4 @@ class coordinatingassistanttracker:
 
 
 coordinatingassistanttracker.basecat = coordinatingassistanttracker()
+microprocess.setTrackerClass(coordinatingassistanttracker)

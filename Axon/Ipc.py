@@ -6,17 +6,17 @@ come, finish what you have; shutdownMicroprocess: stop now), and those that a ``
 scheduler (newComponent, WaitComplete).
 
 The two shutdown messages are unrelated classes on purpose: a receiver may treat them differently.
-One that does not should handle both; ``isinstance(message, (producerFinished,
-shutdownMicroprocess))`` is the test.
+For one that does not, ``is_shutdown(message)`` is the test, and ``component.told_to_stop`` does all
+of it.
 
 Example Usage
 -------------
-The end of a component that passes on how it was told to stop::
+A component that has eyes for its "control" only::
 
-    for message in self.Inbox("control"):
-        if isinstance(message, (producerFinished, shutdownMicroprocess)):
-            self.send(message, "signal")
-            return
+    while not (stop := self.told_to_stop()):
+        self.pause()
+        yield 1
+    self.send(stop, "signal")
 """
 
 from collections.abc import Iterator
@@ -48,6 +48,12 @@ class shutdownMicroprocess(ipc):
 
     def microprocesses(self) -> tuple[object, ...]:
         return self._microprocesses
+
+
+def is_shutdown(message: object) -> bool:
+    """True for both shutdown messages, and for their classes: some senders forget to make one."""
+    kinds = (producerFinished, shutdownMicroprocess)
+    return isinstance(message, kinds) or (isinstance(message, type) and issubclass(message, kinds))
 
 
 class shutdown(ipc):

@@ -10,11 +10,20 @@ States, and where they are kept:
 * awake: stands in its scheduler's run queue, ``_asleep`` is None;
 * asleep: stands nowhere, ``_asleep`` is the function that puts it back (the run queue's own
   ``append``), so that a sender wakes it with one call and no question asked;
+* about to sleep: ``pause()`` was called in this turn, ``_asleep`` is NOT_YET, a function that does
+  nothing: a sender that calls it has thereby cancelled the pause;
 * stopped: ``_axon_gen`` is an iterator at its end, so that the next turn finds "finished" and no
   test for it is needed.
 
-No wake-up is lost: unpause() on a microprocess that is awake sets ``_poked``, and the next pause()
+In the same way a new one's ``_axon_gen`` is an iterable that calls ``main`` when its first step is
+taken. ``main`` may be a generator or ``async def``: a coroutine is driven exactly as a generator is
+(see Axon.OnMessage for what there is to await).
+
+No wake-up is lost: one that is woken while awake is remembered by its scheduler, and its next pause
 does not count. Spurious wake-ups are allowed, so whoever was paused looks at its boxes again.
+
+One slot for all of it, because a read of an attribute costs three times as much where components of
+different classes take turns as where they are all of one class.
 
 Example Usage
 -------------
@@ -37,17 +46,58 @@ from collections.abc import Callable, Iterator
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from Axon.Base import AxonObject
+from Axon.debug import debug
 from Axon.idGen import numId
+from Axon.Unscheduled import NO_SCHEDULER
 
 if TYPE_CHECKING:
-    from Axon.Scheduler import Timer, scheduler
+    from Axon.Scheduler import scheduler as Scheduler
+    from Axon.Timers import Timer
 
 DONE: Iterator[object] = iter(())
+STOPPED: Iterator[object] = iter(())  # as DONE; stepped by hand it gives one None before the end
 
 Guard = Callable[["microprocess", Exception], None]
 
 
-class microprocess:
+def not_yet(process: Any) -> None:
+    """Value of ``_asleep`` from pause() to the end of the turn."""
+
+
+NOT_YET = not_yet
+
+
+class _Start:
+    """Stands in for the generator until the first step, at which ``main`` is called."""
+
+    __slots__ = ("method", "process")
+
+    def __init__(self, process: microprocess, method: str) -> None:
+        self.process = process
+        self.method = method
+
+    def __iter__(self) -> Iterator[object]:
+        process = self.process
+        made = getattr(process, self.method)()
+        if hasattr(made, "__await__"):
+            made = made.__await__()
+        elif not hasattr(made, "__next__"):
+            kind = type(process)
+            raise TypeError(
+                f"{kind.__module__}.{kind.__qualname__}.{self.method}() must be a generator: it "
+                f"returned {type(made).__name__}; is there a yield in it?"
+            )
+        if not process._axon_stopped:  # it may have called stop()
+            process._axon_gen = made
+        started: Iterator[object] = made
+        return started
+
+    def __next__(self) -> object:
+        return next(iter(self))
+
+
+class microprocess(AxonObject):
     """microprocess(thread=None, closeDownValue=0, tag="") -> something to activate; thread is a
     ready generator."""
 
@@ -56,6 +106,8 @@ class microprocess:
     # small; all are set in the initialisers, since an attribute that is added later costs CPython's
     # shared-key dictionaries.
     __slots__ = (
+        "__dict__",
+        "__weakref__",
         "_asleep",
         "_axon_alarm",
         "_axon_gen",
@@ -63,15 +115,16 @@ class microprocess:
         "_axon_id",
         "_axon_name",
         "_axon_parent",
+        "_axon_scheduler",
         "_axon_stack",
         "_axon_stopped",
-        "_pausing",
-        "_poked",
         "closeDownValue",
-        "scheduler",
     )
 
-    schedulerClass: ClassVar[type[scheduler]]
+    schedulerClass: ClassVar[type[Scheduler]]
+    trackerClass: ClassVar[Any] = (
+        None  # the tracker comes later in the reading order and puts it in
+    )
     init = 1
 
     def __init__(
@@ -85,8 +138,6 @@ class microprocess:
         self, thread: Iterator[object] | None = None, closeDownValue: object = 0
     ) -> None:
         self._asleep: Callable[[Any], None] | None = None
-        self._pausing = False
-        self._poked = False
         self._axon_gen: Iterator[object] | None = thread
         self._axon_stack: list[Iterator[object]] | None = None
         self._axon_stopped = False
@@ -95,7 +146,7 @@ class microprocess:
         self._axon_alarm: Timer | None = None
         self._axon_parent: microprocess | None = None
         self._axon_guard: Guard | None = None
-        self.scheduler: scheduler | None = None
+        self._axon_scheduler: Scheduler | None = None
         self.closeDownValue = closeDownValue
 
     # ---- who it is: made when asked for, since a number and a text for each are a visible part of
@@ -107,6 +158,10 @@ class microprocess:
         if not self._axon_id:
             self._axon_id = numId()
         return self._axon_id
+
+    @id.setter  # noqa: A003 - the property above is meant
+    def id(self, number: int) -> None:
+        self._axon_id = number
 
     @property
     def name(self) -> str:
@@ -120,9 +175,46 @@ class microprocess:
     def name(self, name: str) -> None:
         self._axon_name = name
 
+    # ---- what it belongs to
+
     @classmethod
-    def setSchedulerClass(cls, newSchedulerClass: type[scheduler]) -> None:
+    def setSchedulerClass(cls, newSchedulerClass: type[Scheduler]) -> None:
         cls.schedulerClass = newSchedulerClass
+
+    @classmethod
+    def setTrackerClass(cls, newTrackerClass: type) -> None:
+        cls.trackerClass = newTrackerClass
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The one that runs it. Before activation: an object that is false and does nothing."""
+        found: Scheduler = self._axon_scheduler or NO_SCHEDULER
+        return found
+
+    @scheduler.setter
+    def scheduler(self, running: Scheduler) -> None:
+        self._axon_scheduler = running or None
+
+    @property
+    def tracker(self) -> Any:
+        """The tracker it was activated with, else the process's own."""
+        return self.__dict__.get("_axon_tracker") or self.trackerClass.getcat()
+
+    @tracker.setter
+    def tracker(self, tracker: Any) -> None:
+        self.__dict__["_axon_tracker"] = tracker
+
+    @property
+    def debugger(self) -> debug:
+        """See Axon.debug. Made when first asked for, unless class or instance has set its own."""
+        mine: debug | None = self.__dict__.get("_axon_debugger")
+        if mine is None:
+            mine = self.__dict__["_axon_debugger"] = debug()
+        return mine
+
+    @debugger.setter
+    def debugger(self, debugger: debug) -> None:
+        self.__dict__["_axon_debugger"] = debugger
 
     # ---- starting
 
@@ -131,40 +223,54 @@ class microprocess:
         yield 1
 
     def activate(
-        self, Scheduler: scheduler | None = None, Tracker: object = None, mainmethod: str = "main"
+        self, Scheduler: Scheduler | None = None, Tracker: object = None, mainmethod: str = "main"
     ) -> Self:
         """Give it to a scheduler (by default the process's own), which runs it from its next cycle
-        on.
+        on. The main method is called at the first step, and if it is no generator (or coroutine),
+        that step raises TypeError.
 
-        Activating what is active already only wakes it. Raises TypeError if the main method is not
-        a generator."""
-        if self.scheduler is not None:
+        Activating what is active already only wakes it."""
+        if self._axon_scheduler is not None:
             if not self._axon_stopped:
                 self.unpause()
             return self
+        if Tracker is not None:
+            self.tracker = Tracker
         if self._axon_gen is None:
-            main = getattr(self, mainmethod)()
-            if not hasattr(main, "__next__"):
-                raise TypeError(
-                    f"{type(self).__module__}.{type(self).__qualname__}.{mainmethod}() must be a "
-                    f"generator: it returned {type(main).__name__}; is there a yield in it?"
-                )
-            self._axon_gen = main
-        self._pausing = False  # a pause() before now had no turn to end
-        (Scheduler if Scheduler is not None else self.schedulerClass.run)._addThread(self)
+            self._axon_gen = _Start(self, mainmethod)
+        self._asleep = None  # a pause() before now had no turn to end
+        chosen = Scheduler if Scheduler is not None else self.schedulerClass.run
+        chosen._addThread(self)
+        if self._axon_scheduler is None:
+            self._be_run_by(chosen)
         return self
+
+    def _be_run_by(self, stranger: Any) -> None:
+        """A scheduler of another make took us on: one that does not know our flags, and wants to be
+        asked to pause and wake. Attributes of the instance hide the methods; ours pay nothing."""
+        self._axon_scheduler = stranger
+
+        def pause(timeout: float | None = None) -> None:
+            self._asleep = stranger.wakeThread  # what a delivery calls
+            stranger.pauseThread(self)
+
+        self.__dict__["pause"] = pause
+        self.__dict__["unpause"] = lambda: stranger.wakeThread(self)
 
     def run(self) -> None:
         """Activate, then run its scheduler until everything in it has finished."""
         self.activate()
-        if self.scheduler is not None:
-            self.scheduler.runThreads()
+        self.scheduler.runThreads()
 
     def next(self) -> object:
-        """One step by hand: what main yielded. Raises StopIteration at the end."""
+        """One step by hand: what main yielded. Raises StopIteration at the end; after stop() the
+        first call returns None and the second raises."""
         if self._axon_gen is None:
             raise RuntimeError(f"{self.name} is not active: call activate() before next()")
-        return next(self._axon_gen)
+        if self._axon_gen is STOPPED:
+            self._axon_gen = DONE
+            return None
+        return next(iter(self._axon_gen))
 
     def __next__(self) -> object:
         return self.next()
@@ -174,18 +280,18 @@ class microprocess:
     def now(self) -> float:
         """Seconds by the clock of its scheduler (before it has one, the default one's): what to
         measure deadlines with."""
-        running = self.scheduler if self.scheduler is not None else self.schedulerClass.run
+        running = self._axon_scheduler or self.schedulerClass.run
         seconds: float = running.clock()
         return seconds
 
     def pause(self, timeout: float | None = None) -> None:
         """Sleep from the next yield on, until woken; with a timeout, for that many seconds at the
         longest."""
-        self._pausing = True
-        if timeout is not None and self.scheduler is not None:
-            self._arm(self.scheduler, timeout)
+        self._asleep = NOT_YET
+        if timeout is not None and self._axon_scheduler is not None:
+            self._arm(self._axon_scheduler, timeout)
 
-    def _arm(self, running: scheduler, timeout: float) -> None:
+    def _arm(self, running: Scheduler, timeout: float) -> None:
         # One timer for each microprocess, moved and not made anew: it costs the timer heap nothing
         # when, as nearly always, a message comes first. What is left of it then is one spurious
         # wake-up.
@@ -198,7 +304,7 @@ class microprocess:
 
     def unpause(self) -> None:
         """Wake it; from any thread. Awake already: its next pause() will not count."""
-        running = self.scheduler
+        running = self._axon_scheduler
         if running is None or self._axon_stopped:
             return
         if running.thread_id is None or running.thread_id == get_ident():
@@ -206,27 +312,39 @@ class microprocess:
         else:
             running.call_from_thread(self.unpause)
 
-    _unpause = unpause
+    def _unpause(self) -> None:
+        self.unpause()  # by this name in older programs
 
     def _wake(self) -> None:
         wake = self._asleep
         if wake is not None:
             self._asleep = None
             wake(self)
-        else:
-            self._poked = True
+        elif self._axon_scheduler is not None:
+            self._axon_scheduler._poked[self] = None
+
+    @property
+    def asleep(self) -> bool:
+        """True while it costs nothing: it stands in no run queue."""
+        wake = self._asleep
+        return wake is not None and wake is not NOT_YET
 
     # ---- ending
 
     def stop(self) -> None:
         """End it without another turn of main. Override to clean up, and call this one too."""
         self._axon_stopped = True
-        if self._axon_gen is DONE:
+        if self._axon_gen is DONE or self._axon_gen is STOPPED:
             return
-        self._axon_gen = DONE
+        self._axon_gen = STOPPED
         self._axon_stack = None
-        running = self.scheduler
+        running = self._axon_scheduler
         if running is None:
+            return
+        if "unpause" in self.__dict__:  # a scheduler of another make: see _be_run_by
+            self._axon_scheduler = self._asleep = None
+            del self.__dict__["unpause"]
+            self.__dict__.pop("pause", None)
             return
         # It needs a turn in which the scheduler finds that it is over: if it sleeps, and also if it
         # has called pause() in the turn in which it stops itself.
@@ -239,7 +357,11 @@ class microprocess:
         return self._axon_stopped
 
     def _isRunnable(self) -> bool:
-        return self._asleep is None
+        """False while it is paused, as its scheduler sees it."""
+        return self._axon_stopped or not self.scheduler.isThreadPaused(self)
+
+    def _last_words(self) -> None:
+        """Called once it is over, before it is closed down: a component tells its successors."""
 
     def _closeDownMicroprocess(self) -> object:
         return self.closeDownValue

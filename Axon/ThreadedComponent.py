@@ -47,6 +47,7 @@ from Axon.AdaptiveCommsComponent import AdaptiveMixin
 from Axon.AxonExceptions import normalShutdown, noSpaceInBox
 from Axon.Component import component
 from Axon.Linkage import HasBoxes, linkage
+from Axon.Scheduler import scheduler
 
 _T = TypeVar("_T")
 
@@ -80,6 +81,7 @@ class threadedcomponent(component):
         self._axon_ended = False
         self._axon_error: BaseException | None = None
         self._axon_mainmethod = "main"
+        self._axon_requests: deque[Callable[[], None]] = deque()  # for the agent, from the thread
 
     def activate(
         self, Scheduler: Any = None, Tracker: object = None, mainmethod: str = "main"
@@ -99,14 +101,19 @@ class threadedcomponent(component):
 
     def _agent(self) -> Iterator[object]:
         self._axon_thread = threading.Thread(target=self._run_thread, name=self.name, daemon=True)
-        if self.scheduler is not None:
-            self.scheduler.hold()
+        running = self._own_scheduler()
+        if running is not None:
+            running.hold()
             self._axon_held = True
         self._axon_thread.start()
-        while not self._axon_ended:
+        ended = False
+        while not ended:
+            ended = self._axon_ended  # asked first: what it sent before its end is moved below
             self._agent_told = False
+            while self._axon_requests:
+                self._axon_requests.popleft()()
             self._exchange()
-            if not self._axon_ended:
+            if not ended and not self._axon_ended:
                 component.pause(self)
             yield 1
         # The thread is over: deliver the rest, however long the receivers take.
@@ -171,9 +178,10 @@ class threadedcomponent(component):
 
     def _forget(self) -> None:
         super()._forget()
-        if self._axon_held and self.scheduler is not None:
+        running = self._own_scheduler()
+        if self._axon_held and running is not None:
             self._axon_held = False
-            self.scheduler.release()
+            running.release()
 
     # ---- in the component's own thread
 
@@ -196,8 +204,16 @@ class threadedcomponent(component):
 
     def _tell_agent(self) -> None:
         self._agent_told = True
-        if self.scheduler is not None:
-            self.scheduler.call_from_thread(self.unpause)
+        running = self._own_scheduler()
+        if running is not None:
+            running.call_from_thread(self.unpause)
+        else:
+            self.unpause()  # a scheduler of another make takes requests from any thread
+
+    def _own_scheduler(self) -> scheduler | None:
+        """The scheduler that runs the agent, if it is of our make: one that can be called."""
+        running = self._axon_scheduler
+        return running if isinstance(running, scheduler) else None
 
     def _in_own_thread(self) -> bool:
         return threading.current_thread() is self._axon_thread
@@ -284,7 +300,7 @@ class threadedcomponent(component):
 
     def _in_scheduler(self, call: Callable[[], _T]) -> _T:
         """Do call() in the scheduler's thread and wait for what it returns or raises."""
-        if not self._in_own_thread() or self.scheduler is None:
+        if not self._in_own_thread():
             return call()
         outcome: list[_T] = []
         failure: list[BaseException] = []
@@ -297,7 +313,8 @@ class threadedcomponent(component):
                 failure.append(error)
             done.set()
 
-        self.scheduler.call_from_thread(there)
+        self._axon_requests.append(there)
+        self._tell_agent()
         while not done.wait(1.0):
             self._check_stop()  # a scheduler that was stopped will never answer
         if failure:

@@ -79,6 +79,10 @@ class Waiter(Protocol):
 
     def release(self) -> None: ...
 
+    def embed(self, on: bool) -> int:
+        """Something else is going to wait for the file descriptor that is returned (-1: there is
+        none) and call wait(0) when it is ready; until embed(False)."""
+
     def close(self) -> None: ...
 
 
@@ -91,6 +95,7 @@ class EpollWaiter:
         self._epoll: select.epoll | None = None
         self._pipe = (-1, -1)
         self._blocked = False
+        self._embedded = False
         self._held = 0  # threads of components that run now
         self._generous_at = 0.0
         # Without it a thread could write its wake-up to a number that close() has just given back
@@ -150,7 +155,7 @@ class EpollWaiter:
 
     def wake(self) -> None:
         """End a wait() that blocks, from any thread or a signal handler."""
-        if self._blocked:
+        if self._blocked or self._embedded:
             with self._pipe_lock, suppress(BlockingIOError):  # full: one more tells nothing new
                 if self._epoll is not None:
                     os.write(self._pipe[1], b"w")
@@ -158,6 +163,11 @@ class EpollWaiter:
     def wakeup_fd(self) -> int:
         self._open()
         return self._pipe[1]
+
+    def embed(self, on: bool) -> int:
+        # An epoll descriptor can itself be waited for: it is ready when anything in it is.
+        self._embedded = on
+        return self._open().fileno()
 
     def hold(self) -> None:
         self._held += 1

@@ -2,10 +2,19 @@
 Axon: components that talk through boxes
 ========================================
 A component is a generator with inboxes and outboxes; linkages join boxes; a cooperative scheduler
-runs thousands of components in one thread. To read it as a text take the modules in this order,
-each builds only on those before it: AxonExceptions, idGen, Ipc, Box, Linkage, Postoffice,
-Microprocess, Waiter, Scheduler, Component, AdaptiveCommsComponent, ThreadedComponent,
-CoordinatingAssistantTracker, Testing.
+runs thousands of components in one thread.
+
+To read it as a text take the modules in this order; each builds only on those before it:
+
+* messages and boxes: AxonExceptions, idGen, Ipc, Storage, Sinks, Box, Linkage, Postoffice;
+* what runs: Microprocess, Waiter, Timers, Failures, Turns, Scheduler;
+* components: Component, AdaptiveCommsComponent, ThreadedComponent, CoordinatingAssistantTracker,
+  STM, and OnMessage, another style of writing them;
+* from other programs: background, Handle, AsyncioBridge, experimental.Process;
+* seeing inside: Instruments, Snapshot, Introspector, Trace, Monitor (``python -m Axon``);
+* testing components: Testing.
+
+Base, util, debug, Unscheduled, Guards, Guests, Interrupts and Observation are small helpers.
 
 Example Usage
 -------------
@@ -23,34 +32,54 @@ Example Usage
     Hello().run()
 """
 
+import os
+
 from Axon import (
     AdaptiveCommsComponent,
     AxonExceptions,
+    Base,
     Box,
     Component,
     CoordinatingAssistantTracker,
+    Introspector,
     Ipc,
     Linkage,
     Microprocess,
     Postoffice,
     Scheduler,
     ThreadedComponent,
-    Waiter,
+    debug,
+    debugConfigDefaults,
+    debugConfigFile,
     idGen,
+    util,
 )
+from Axon.Base import AxonObject, AxonType
 
 __all__ = [
     "AdaptiveCommsComponent",
     "AxonExceptions",
+    "AxonObject",
+    "AxonType",
+    "Base",
     "Box",
     "Component",
     "CoordinatingAssistantTracker",
+    "Introspector",
     "Ipc",
     "Linkage",
     "Microprocess",
     "Postoffice",
     "Scheduler",
     "ThreadedComponent",
-    "Waiter",
+    "debug",
+    "debugConfigDefaults",
+    "debugConfigFile",
     "idGen",
+    "util",
 ]
+
+if os.environ.get("AXON_MONITOR"):  # somebody wants to look into this program: see Axon.Monitor
+    from Axon.Monitor import listen_from_environment
+
+    listen_from_environment()

@@ -52,3 +52,7 @@ strId = _default.strId
 tupleId = _default.tupleId
 idToString = _default.idToString
 newId = strId
+
+
+def Debug(*args: object) -> None:  # noqa: N802 - the original's name
+    """In the original a hook for printing what is numbered; does nothing."""

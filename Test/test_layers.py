@@ -57,6 +57,7 @@ EVERYTHING = (*LIBRARY, *PARTS, *DOORS, *TOP)
 
 LAYERS: dict[str, Row] = {
     "Axon": Row(ours=("Axon",)),
+    "Axon.TestingPlugin": Row(ours=("Axon",), packages=("pytest",)),
     "Kamaelia.Support": Row(ours=PLAIN, never=IO),
     "Kamaelia.Exceptions": Row(ours=PLAIN, never=IO),
     "Kamaelia.IPC": Row(ours=("Axon", *PLAIN)),
@@ -83,14 +84,26 @@ LAYERS: dict[str, Row] = {
 # The reading order of the engine: a module imports only from names to its left.
 # fmt: off
 AXON_ORDER = (
-    "AxonExceptions", "util", "idGen", "Ipc",
-    "Box", "Linkage", "Postoffice", "Microprocess",
-    "Waiter", "Scheduler", "Component", "AdaptiveCommsComponent",
-    "ThreadedComponent", "CoordinatingAssistantTracker", "STM", "Handle",
-    "background", "Introspector", "Testing", "Base",
-    "debug",
+    # messages and boxes
+    "AxonExceptions", "util", "idGen", "Base", "debugConfigDefaults", "debugConfigFile", "debug",
+    "Ipc", "Storage", "Sinks", "Box", "Linkage", "Postoffice",
+    # what runs
+    "Unscheduled", "Microprocess", "Waiter", "Timers", "Interrupts", "Failures", "Guards", "Guests",
+    "Instruments", "Observation", "Turns", "Scheduler",
+    # components
+    "Component", "AdaptiveCommsComponent", "ThreadedComponent", "CoordinatingAssistantTracker",
+    "STM", "OnMessage",
+    # from outside
+    "background", "Handle", "AsyncioBridge", "experimental", "experimental.ProcessPickle",
+    "experimental.ProcessWire", "experimental.ProcessChild", "experimental.Process",
+    # seeing inside
+    "Snapshot", "Survey", "Picture", "Introspector", "Trace", "Monitor", "Viewer", "Prompt",
+    # testing
+    "TestingTime", "TestingMatchers", "TestingFakes", "TestingReport", "TestingHarness", "Testing",
+    "TestingPlugin", "__main__",
 )
 # fmt: on
+SHOW_ALL = ("Prompt",)  # gives its user the whole package by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +152,12 @@ def breaks_order(module: str, target: str) -> bool:
     """Tell whether an Axon module imports one that does not stand before it."""
     if not module.startswith("Axon.") or not is_under(target, ("Axon",)):
         return False  # the package itself shows everything
-    name, wanted = module.partition(".")[2], target.split(".")[1:2]
-    if name not in AXON_ORDER or not wanted or wanted[0] not in AXON_ORDER:
+    name, path = module.partition(".")[2], target.split(".")[1:]
+    # The longest part of it that is a module: the rest is a name in there.
+    wanted = [".".join(path[:length]) for length in (2, 1) if ".".join(path[:length]) in AXON_ORDER]
+    if not path:
+        return name not in SHOW_ALL
+    if name not in AXON_ORDER or not wanted:
         return True
     return AXON_ORDER.index(wanted[0]) >= AXON_ORDER.index(name)
 

@@ -183,6 +183,8 @@ class ServerCore(component):
         "_serversignal": "shutdownMicroprocess: for the TCPServer",
     }
 
+    woken_by_collection = False  # it never waits for that
+
     port: int | None = 1601
     host = ""
     protocol: Any = None

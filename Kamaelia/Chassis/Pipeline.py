@@ -46,6 +46,8 @@ class MembersMixin(_Base):
 
     __slots__ = ()
 
+    announces_end = False  # what its members say, and when, is all that it says
+
     def _start(self, *members: component) -> newComponent:
         """Make them children; what this returns is to be yielded, and activates them."""
         self.addChildren(*members)

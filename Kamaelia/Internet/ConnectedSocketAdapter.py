@@ -50,7 +50,7 @@ from termios import FIONREAD
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
-from Axon.Scheduler import Timer
+from Axon.Timers import Timer
 from Axon.Waiter import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from Kamaelia.Internet.SendQueue import NEVER_ASLEEP, OPEN, SendQueue, State
 from Kamaelia.IPC import shutdownCSA, socketShutdown
@@ -100,6 +100,8 @@ class ConnectedSocketAdapter(component):
         "when_gone",
     )
 
+    announces_end = False  # it says shutdownCSA itself
+    woken_by_collection = False  # it asks how much waits at the receiver
     inbox_limit: int | None = None  # messages that may wait to be sent; then noSpaceInBox
     read_ahead = 4  # messages of up to 64 KiB that may wait at the receiver
     write_high = 262_144  # bytes waiting to be sent above which nothing more is read
@@ -145,7 +147,7 @@ class ConnectedSocketAdapter(component):
     def main(self) -> Iterator[object]:
         self._set_options()
         self.watch()
-        if self.inactivity_timeout is not None and self.scheduler is not None:
+        if self.inactivity_timeout is not None and self.scheduler:
             self._idle = self.scheduler.call_later(
                 self.inactivity_timeout, lambda: self._close("inactive")
             )
@@ -229,7 +231,7 @@ class ConnectedSocketAdapter(component):
     def _sent_some(self) -> None:
         inbox = self.inboxes["inbox"]
         if inbox.waiters:
-            inbox._collected()
+            inbox.collected()
         if self.state is State.FLUSHING:
             # A slow peer gets all of it, however long that takes; one that takes nothing does not.
             self._limit(self.flush_timeout, NOT_TAKEN)
@@ -310,7 +312,7 @@ class ConnectedSocketAdapter(component):
 
     def watch(self) -> None:
         """Have the scheduler watch the socket for what we want of it now."""
-        if self.state is State.CLOSED or self.scheduler is None:
+        if self.state is State.CLOSED or not self.scheduler:
             return
         mask = 0
         if not self._peer_finished and (self._reading or self.state is not OPEN):
@@ -331,7 +333,7 @@ class ConnectedSocketAdapter(component):
             self._unwatch()
 
     def _unwatch(self) -> None:
-        if self._mask >= 0 and self.scheduler is not None:
+        if self._mask >= 0 and self.scheduler:
             self.scheduler.unregister(self.sock.fileno())
             self._mask = -1
 
@@ -344,7 +346,7 @@ class ConnectedSocketAdapter(component):
     def fail_to_send(self, error: OSError) -> None:
         """The peer takes nothing more. Why, it may have said just before, and that lies unread: a
         mail server that dislikes the beginning of a message refuses it and hangs up."""
-        if self.state is OPEN and self._held is None and self.scheduler is not None:
+        if self.state is OPEN and self._held is None and self.scheduler:
             with suppress(OSError, noSpaceInBox):
                 for _ in range(self.read_ahead):
                     data = self.sock.recv(READ_BYTES)
@@ -364,7 +366,7 @@ class ConnectedSocketAdapter(component):
     def _limit(self, seconds: float, reason: str | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        if self.scheduler is not None:
+        if self.scheduler:
             self._deadline = self.scheduler.call_later(seconds, lambda: self._close(reason))
 
     def touch(self) -> None:
@@ -392,7 +394,7 @@ class ConnectedSocketAdapter(component):
         self.sock.close()
         inbox = self.inboxes["inbox"]
         if inbox.waiters:
-            inbox._collected()
+            inbox.collected()
         self.unpause()  # main has the last word
 
 

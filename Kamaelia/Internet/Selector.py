@@ -132,7 +132,7 @@ class Selector(component):
     def _set(self, fd: int, wanted: dict[int, Service], selectable: object) -> None:
         """Watch fd for the kinds of readiness that somebody wants to know of."""
         scheduler = self.scheduler
-        if scheduler is None:
+        if not scheduler:
             return
         if _number_of(selectable) == fd:  # otherwise it is closed, and fd may be another's by now
             scheduler.unregister(fd)

@@ -21,7 +21,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from Axon.AxonExceptions import noSpaceInBox
-from Axon.Box import Inbox, Nobody
+from Axon.Box import Inbox
+from Axon.Storage import Nobody
 
 if TYPE_CHECKING:
     from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter

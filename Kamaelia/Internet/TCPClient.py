@@ -88,6 +88,8 @@ class TCPClient(component):
         "_toSocket": "producerFinished or shutdownMicroprocess: for the socket",
     }
 
+    woken_by_collection = False  # it never waits for that
+
     inbox_limit: int | None = None  # messages that may wait to be sent; then noSpaceInBox
     source_address: tuple[str, int] | None = None  # to connect from
     CSA = ConnectedSocketAdapter
@@ -189,7 +191,7 @@ class TCPClient(component):
 
     def _wait_until_connected(self, sock: socket.socket) -> Generator[object, None, int]:
         scheduler = self.scheduler
-        if scheduler is None:
+        if not scheduler:
             return errno.ECANCELED
         reported: list[int] = []
 
@@ -215,7 +217,7 @@ class TCPClient(component):
 
     def _drop_attempt(self) -> None:
         if self._connecting is not None:
-            if self.scheduler is not None:
+            if self.scheduler:
                 self.scheduler.unregister(self._connecting.fileno())
             self._connecting.close()
             self._connecting = None
@@ -261,7 +263,7 @@ class TCPClient(component):
 
     def _sleep(self, seconds: float) -> Iterator[object]:
         scheduler = self.scheduler
-        if scheduler is None or seconds <= 0:
+        if not scheduler or seconds <= 0:
             return
         until = scheduler.clock() + seconds
         while (left := until - scheduler.clock()) > 0 and not self._told_to_stop():

@@ -31,7 +31,7 @@ from typing import Any
 
 from Axon.Component import component
 from Axon.Ipc import shutdownMicroprocess
-from Axon.Scheduler import Timer
+from Axon.Timers import Timer
 from Axon.Waiter import EPOLLIN
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
 from Kamaelia.IPC import newCSA, shutdownCSA
@@ -114,6 +114,8 @@ class TCPServer(component):
         "_selectorShutdownSignal": "object: unused",
     }
 
+    woken_by_collection = False  # it never waits for that
+
     CSA: Callable[..., ConnectedSocketAdapter] = ConnectedSocketAdapter
     connection_limit: int | None = None  # clients above it wait in the kernel's listen queue
 
@@ -160,12 +162,12 @@ class TCPServer(component):
     def _listen(self) -> None:
         if self._listening or self._is_full() or self.listener.fileno() < 0:
             return
-        if self.scheduler is not None:
+        if self.scheduler:
             self.scheduler.register(self.listener.fileno(), EPOLLIN, self._accept)
             self._listening = True
 
     def _unlisten(self) -> None:
-        if self._listening and self.scheduler is not None:
+        if self._listening and self.scheduler:
             self.scheduler.unregister(self.listener.fileno())
             self._listening = False
 
@@ -208,7 +210,7 @@ class TCPServer(component):
 
     def _hold_off(self, error: OSError) -> None:
         self._unlisten()
-        if self.scheduler is None:
+        if not self.scheduler:
             return
         now = self.scheduler.clock()
         if now >= self._quiet_until:  # it may come again with every client that leaves

@@ -42,6 +42,8 @@ class EchoProtocol(component):
         "signal": "the shutdown that came in",
     }
 
+    woken_by_collection = False  # it asks isFull(), or puts
+
     def main(self) -> Iterator[object]:
         stop: object = None
         outbox = self.outboxes["outbox"]

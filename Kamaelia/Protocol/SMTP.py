@@ -116,6 +116,8 @@ class SMTPServerSession(component):
         "signal": "producerFinished: the session is over, close the connection",
     }
 
+    woken_by_collection = False  # it asks isFull(), or puts
+
     def __init__(
         self,
         session: ServerSession,
@@ -242,6 +244,8 @@ class SMTPClientSession(component):
         "_close": "producerFinished or shutdownMicroprocess: to the connection",
     }
 
+    woken_by_collection = False  # it asks isFull(), or puts
+
     def __init__(
         self,
         host: str,
@@ -267,9 +271,7 @@ class SMTPClientSession(component):
     def main(self) -> Iterator[object]:
         stop: object = None
         while stop is None:
-            for message in self.Inbox("control"):
-                if isinstance(message, (producerFinished, shutdownMicroprocess)):
-                    stop = message
+            stop = self.told_to_stop()
             for _ in self.Inbox("abandon"):
                 self._abandon()
                 self.send(Abandoned(), "outbox")

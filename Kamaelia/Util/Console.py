@@ -28,7 +28,6 @@ from collections.abc import Iterator
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
-from Axon.Ipc import ipc, producerFinished, shutdownMicroprocess
 from Axon.ThreadedComponent import threadedcomponent
 
 
@@ -50,20 +49,12 @@ class ConsoleReader(threadedcomponent):
         self.eol = eol
 
     def main(self) -> None:
-        stop: ipc | None = None
-        while stop is None:
+        while not self.told_to_stop():
             try:
                 line = input(self.prompt) + self.eol
             except EOFError:
-                stop = producerFinished(self)
-            else:
-                self._send_when_there_is_room(line)
-            for message in self.Inbox("control"):
-                if isinstance(message, producerFinished | shutdownMicroprocess):
-                    stop = message
-                else:
-                    self.send(message, "signal")
-        self.send(stop, "signal")
+                return
+            self._send_when_there_is_room(line)
 
     def _send_when_there_is_room(self, line: str) -> None:
         while True:

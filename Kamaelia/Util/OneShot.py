@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Util.DataSource import DataSource
 
 
@@ -49,10 +48,8 @@ class TriggeredOneShot(OneShot):
 
     def main(self) -> Iterator[object]:
         while not self.dataReady("inbox"):
-            for message in self.Inbox("control"):
-                self.send(message, "signal")
-                if isinstance(message, producerFinished | shutdownMicroprocess):
-                    return
+            if self.told_to_stop():
+                return
             self.pause()
             yield 1
         yield from super().main()

@@ -42,6 +42,8 @@ class PassThrough(component):
         "signal": "the shutdown that came in, and whatever else came to control",
     }
 
+    woken_by_collection = False  # it asks isFull(), or puts
+
     Connections = {"inbox": "outbox"}
 
     def __init__(

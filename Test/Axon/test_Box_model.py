@@ -145,7 +145,7 @@ class BoxesAndLinkages(RuleBasedStateMachine):
         sender.send(self.counter, source[2])
         if final[1] == "in":
             self.waiting[final].append(self.counter)
-            assert self.parts[final[0]]._asleep is None
+            assert not self.parts[final[0]].asleep
 
     @rule(sink=inboxes)
     def deliver(self, sink: Key) -> None:
@@ -204,7 +204,7 @@ class BoxesAndLinkages(RuleBasedStateMachine):
     @invariant()
     def nobody_sleeps_who_waits_for_room_that_is_there(self) -> None:
         for source in list(self.wants_room):
-            if self.parts[source[0]]._asleep is None:
+            if not self.parts[source[0]].asleep:
                 self.wants_room.discard(source)
             else:
                 assert self.full(self.final(source))

@@ -107,8 +107,9 @@ def test_a_main_that_is_no_generator_is_refused_by_name(engine: scheduler) -> No
         def main(self) -> None:
             """Somebody forgot the yield."""
 
+    Forgot().activate(Scheduler=engine)
     with pytest.raises(TypeError, match=r"Forgot\.main\(\) must be a generator.*NoneType.*yield"):
-        Forgot().activate(Scheduler=engine)
+        engine.runThreads()
     assert engine.listAllThreads() == []
 
 

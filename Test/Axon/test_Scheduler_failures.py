@@ -52,7 +52,7 @@ def test_the_same_exception_comes_out_and_names_the_component(
     with pytest.raises(type(error)) as raised:
         engine.runThreads()
     assert raised.value is error
-    assert error.__notes__ == ["raised in component culprit"]
+    assert error.__notes__ == [f"raised in component culprit\nwhere error={error!r}"]
     assert raised.traceback[-1].name == "script"  # where it was raised, not where it was handed on
     assert one.stops == 1
 
@@ -104,7 +104,7 @@ def test_an_error_in_a_detour_comes_out_and_main_does_not_go_on(engine: schedule
     assert one.stops == 1
 
 
-def test_a_new_component_without_a_generator_is_an_error_of_its_parent(engine: scheduler) -> None:
+def test_a_new_component_without_a_generator_is_named(engine: scheduler) -> None:
     class Forgot(component):
         def main(self) -> None:
             """Somebody forgot the yield."""
@@ -115,7 +115,7 @@ def test_a_new_component_without_a_generator_is_an_error_of_its_parent(engine: s
     Script(script, "parent").activate(Scheduler=engine)
     with pytest.raises(TypeError, match="Forgot") as raised:
         engine.runThreads()
-    assert "parent" in raised.value.__notes__[0]
+    assert "Forgot" in raised.value.__notes__[0]
 
 
 def test_a_culprit_is_closed_down_like_any_other(engine: scheduler) -> None:

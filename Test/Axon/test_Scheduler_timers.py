@@ -181,8 +181,8 @@ def test_all_others_of_the_same_moment_may_be_cancelled(runner: scheduler) -> No
     timers += [runner.call_at(1.0, lambda: came.append("cancelled")) for _ in range(500)]
     runner.runThreads()
     assert came == ["first"]
-    assert runner._timers == []
-    assert runner._cancelled == 0
+    assert runner._timers.entries == []
+    assert runner._timers._cancelled == 0
 
 
 def test_a_pause_for_each_message_leaves_one_timer() -> None:

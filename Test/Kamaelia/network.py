@@ -124,7 +124,7 @@ class _Play(microprocess):
                 # get hold of it: a server in one, as tests have, would starve.
                 sleep(0.000_2)
             yield step
-        assert self.scheduler is not None
+        assert self.scheduler
         self.scheduler.stop()
 
 

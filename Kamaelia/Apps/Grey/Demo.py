@@ -217,8 +217,8 @@ class Story(threadedcomponent):
         return any(words.encode() in message for message in self._mailbox.messages)
 
     def _count_down(self, seconds: int) -> None:
-        until = self.scheduler.clock() + seconds if self.scheduler is not None else 0.0
-        while self.scheduler is not None and (left := until - self.scheduler.clock()) > 0:
+        until = self.scheduler.clock() + seconds if self.scheduler else 0.0
+        while self.scheduler and (left := until - self.scheduler.clock()) > 0:
             self.pause(left)
 
     def _expect(self, fulfilled: bool, text: str) -> None:

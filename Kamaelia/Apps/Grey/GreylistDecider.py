@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from Axon.Component import component
-from Axon.Ipc import ipc, producerFinished, shutdownMicroprocess
+from Axon.Ipc import ipc, shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Decide import when_store_failed, with_record, without_record
 from Kamaelia.Apps.Grey.Core.Normalise import triplet_of
 from Kamaelia.Apps.Grey.Core.Types import (
@@ -74,6 +74,8 @@ class GreylistDecider(component):
         "log": "Decided: each decision with its attempt and time, for the mail log",
     }
 
+    woken_by_collection = False  # it never waits for that
+
     def __init__(
         self, policy: Policy, store: component, clock: Callable[[], float] = time.time
     ) -> None:
@@ -90,9 +92,7 @@ class GreylistDecider(component):
             if not self.anyReady():
                 self._pause_until_deadline()
             yield 1
-            for message in self.Inbox("control"):
-                if isinstance(message, producerFinished | shutdownMicroprocess):
-                    stop = message
+            stop = self.told_to_stop()
             if isinstance(stop, shutdownMicroprocess):
                 break
             for attempt in self.Inbox("inbox"):

@@ -266,7 +266,9 @@ def test_signal_linked_only_what_comes_over_the_linkage_is_sent() -> None:
 
 
 def test_signal_linked_to_a_member_that_says_nothing_nothing_is_sent() -> None:
-    graph = Graphline(A=Recorder(), linkages={("A", "signal"): ("", "signal")})
+    silent = Recorder()
+    silent.announces_end = False
+    graph = Graphline(A=silent, linkages={("A", "signal"): ("", "signal")})
     assert drive(graph, control=[shutdownMicroprocess()])["signal"] == []
 
 

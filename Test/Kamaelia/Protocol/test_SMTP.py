@@ -83,7 +83,7 @@ class Owner(component):
             yield 1
 
     def _think(self) -> Iterator[object]:
-        assert self.scheduler is not None
+        assert self.scheduler
         until = self.scheduler.clock() + self.seconds
         while (left := until - self.scheduler.clock()) > 0:
             self.pause(left)

@@ -20,7 +20,7 @@ import logging
 from collections.abc import Generator, Iterator
 
 from Axon.Component import component
-from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Ipc import producerFinished
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Internet.TCPClient import TCPClient
 from Kamaelia.Support.Protocol.SMTP.ClientSession import ClientSession
@@ -53,15 +53,13 @@ class BackendProbe(component):
         self._interval = interval
         self._patience = patience
         self._reachable: bool | None = None
-        self._stop: object = None
 
     def main(self) -> Iterator[object]:
-        while self._stop is None:
+        while not self.told_to_stop():
             answer = yield from self._ask()
-            if self._stop is None:
+            if not self.told_to_stop():
                 self._note(answer)
                 yield from self._wait(self._interval)
-        self.send(self._stop, "signal")
 
     def _ask(self) -> Generator[object, None, object]:
         """Connect, greet, say goodbye: Ready, SessionFailed, or None if there was no connection."""
@@ -76,7 +74,7 @@ class BackendProbe(component):
         until = self.now() + self._patience
         answer: object = None
         closed = False
-        while answer is None and not closed and self.now() < until and not self._told_to_stop():
+        while answer is None and not closed and self.now() < until and not self.told_to_stop():
             for data in self.Inbox("inbox"):
                 session.receive_data(data)
             for _ in self.Inbox("_closed"):
@@ -115,15 +113,9 @@ class BackendProbe(component):
 
     def _wait(self, seconds: float) -> Iterator[object]:
         until = self.now() + seconds
-        while (left := until - self.now()) > 0 and not self._told_to_stop():
+        while (left := until - self.now()) > 0 and not self.told_to_stop():
             self.pause(left)
             yield 1
-
-    def _told_to_stop(self) -> bool:
-        for message in self.Inbox("control"):
-            if isinstance(message, (producerFinished, shutdownMicroprocess)):
-                self._stop = message
-        return self._stop is not None
 
 
 def _has_reply(answer: object) -> bool:

@@ -130,6 +130,8 @@ class ProxyDesk(component):
         "signal": "producerFinished: the client's session is over",
     }
 
+    woken_by_collection = False  # it asks isFull(), or puts
+
     def __init__(
         self, client: str, session: str, backend: Backend, clock: Callable[[], float]
     ) -> None:

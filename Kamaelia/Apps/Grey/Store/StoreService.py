@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from Axon.Component import component
-from Axon.Ipc import ipc, newComponent, producerFinished, shutdownMicroprocess
+from Axon.Ipc import ipc, newComponent, producerFinished
 from Axon.ThreadedComponent import threadedcomponent
 from Kamaelia.Apps.Grey.Core.Types import Addressee, Answer, Lifetimes, Query, Remember
 from Kamaelia.Apps.Grey.Store.Interface import Store
@@ -48,6 +48,8 @@ class StoreWorker(threadedcomponent):
         "outbox": "tuple[Answer, ...]: for each group, the answers to its queries in order",
         "signal": "producerFinished or shutdownMicroprocess: all is written, the store closed",
     }
+
+    woken_by_collection = False  # it never waits for that
 
     def __init__(
         self,
@@ -80,10 +82,7 @@ class StoreWorker(threadedcomponent):
     def _serve(self, keeper: StoreKeeper) -> ipc:
         while True:
             # Groups come before control messages, so what was sent before a shutdown is here.
-            stop: ipc | None = None
-            for message in self.Inbox("control"):
-                if isinstance(message, producerFinished | shutdownMicroprocess):
-                    stop = message
+            stop: ipc | None = self.told_to_stop()
             for group in self.Inbox("inbox"):
                 self.send(keeper.serve(group), "outbox")
             keeper.write()  # after the answers: nobody waits for the disk
@@ -111,6 +110,8 @@ class StoreService(component):
         "_stop": "producerFinished: to the worker, after the last group",
     }
 
+    woken_by_collection = False  # it never waits for that
+
     def __init__(
         self,
         open_store: Callable[[], Store],
@@ -137,9 +138,7 @@ class StoreService(component):
             if not self.anyReady():
                 self.pause()
             yield 1
-            for message in self.Inbox("control"):
-                if isinstance(message, producerFinished | shutdownMicroprocess):
-                    stop = message
+            stop = self.told_to_stop()
             self._work()
         self.send(producerFinished(self), "_stop")
         while not self.dataReady("_worker"):

@@ -35,7 +35,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.ThreadedComponent import threadedcomponent
 from Kamaelia.Apps.Grey.Core.Outcome import Outcome
 from Kamaelia.Apps.Grey.Core.Types import Decided
@@ -146,9 +145,7 @@ class MailLog(threadedcomponent):
         stop: object = None
         try:
             while stop is None:
-                for message in self.Inbox("control"):
-                    if isinstance(message, (producerFinished, shutdownMicroprocess)):
-                        stop = message
+                stop = self.told_to_stop()
                 lines = [line_of(event) for event in self.Inbox("inbox")]
                 if self._overflow.lost:
                     lines.append(self._loss())

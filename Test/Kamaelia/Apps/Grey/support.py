@@ -450,10 +450,9 @@ class NoProbe(BackendProbe):
     """Asks nobody: the test says itself what the mail server offers."""
 
     def main(self) -> Iterator[object]:
-        while not self._told_to_stop():
+        while not self.told_to_stop():
             self.pause()
             yield 1
-        self.send(self._stop, "signal")
 
 
 class _Watcher(microprocess):

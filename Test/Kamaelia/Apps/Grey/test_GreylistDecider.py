@@ -285,7 +285,7 @@ def test_shutdown_ends_it_at_once() -> None:
     stop = shutdownMicroprocess()
     run = Run(store).go(attempt("b"), control=("hello", stop))
     assert run.decisions == []
-    assert run.out["signal"].heard == [stop]
+    assert run.out["signal"].heard == ["hello", stop]
     assert run.mono() == 1000.0
 
 

@@ -175,7 +175,7 @@ def test_messages_that_are_no_shutdown_do_not_stop_it(
         control=["hello", STOPS[0]],
     )
     assert asker.got == [Answer(key(1))]
-    assert out["signal"] == [STOPS[0]]
+    assert out["signal"] == ["hello", STOPS[0]]
 
 
 def test_requests_over_time_are_answered_as_they_come(store: CountingStore) -> None:
@@ -222,7 +222,7 @@ def test_old_records_are_swept_while_nothing_else_is_to_do() -> None:
     assert [triplet for triplet, _ in store.scan()] == [key(2)]
 
 
-def test_the_worker_ignores_what_is_no_shutdown_and_passes_on_what_is(
+def test_the_worker_hands_on_what_is_no_shutdown_and_ends_with_what_is(
     store: CountingStore, asker: Somebody
 ) -> None:
     out = drive(
@@ -231,7 +231,7 @@ def test_the_worker_ignores_what_is_no_shutdown_and_passes_on_what_is(
         control=["hello", STOPS[1]],
     )
     assert out["outbox"] == [(Answer(key(1)),), (Answer(key(1), GREY),)]
-    assert out["signal"] == [STOPS[1]]
+    assert out["signal"] == ["hello", STOPS[1]]
     assert store.closed.is_set()
 
 
