@@ -1,134 +1,63 @@
 """
 Testing components
 ==================
-``drive`` runs one component by itself: messages in, all that it sent out, no wiring and no waiting.
-``FakeClock`` is time under the test's control. Together they test a component that waits an hour in
-no time and the same way every time.
+A component knows nobody and sleeps until something happens, so a test can be the whole world to it:
+put messages in, say what must come out and by when. Time is virtual, so "within an hour" takes no
+time, and the order in which components have their turns follows a seed, so what fails once fails
+again.
+
+* ``drive`` runs a component to its end: messages in, all that it sent out.
+* ``harness`` is a conversation with one component or a whole system, and fails with a report of
+  what came instead, who sleeps where, and the seed.
+* ``step`` gives a component one turn, for looking at it between two.
+* ``Scripted`` and ``Unreliable`` are neighbours that play a part (Axon.TestingFakes); ``like`` and
+  its kin say what to expect (Axon.TestingMatchers); ``FakeClock`` and ``SeededScheduler`` are time
+  and order by themselves (Axon.TestingTime). For pytest see Axon.TestingPlugin.
 
 Example Usage
 -------------
-What this page calls a test::
+::
 
     def test_doubles_and_passes_the_shutdown_on():
         out = drive(Doubler(), inbox=[1, 2, 3], control=[producerFinished()])
         assert out["outbox"] == [2, 4, 6]
         assert isinstance(out["signal"][-1], producerFinished)
 
-Time as a test's own::
-
-    clock = FakeClock()
-    out = drive(Reminder(after=3600), clock=clock)
-    assert clock() == 3600
+    def test_reminds_after_an_hour_and_again():
+        with harness(Reminder(every=3600), seed=17) as h:
+            h.expect_nothing("outbox", during=3599)
+            h.expect("outbox", "now", within=1)
+            h.expect("outbox", "now", within=3600)
+            h.finish()
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from Axon.Component import component
-from Axon.Scheduler import scheduler
-from Axon.Waiter import FdCallback
-
-REAL_PATIENCE_SECONDS = 20.0
-
-
-class FakeClock:
-    """FakeClock(start=0.0) -> call it for the time in seconds; advance() moves it and wakes
-    schedulers that wait."""
-
-    def __init__(self, start: float = 0.0) -> None:
-        self._now = start
-        self._watchers: list[scheduler] = []
-
-    def __call__(self) -> float:
-        return self._now
-
-    def advance(self, seconds: float) -> None:
-        """Move time on; timers of attached schedulers that are now due will run. From any
-        thread."""
-        self._now += seconds
-        for watcher in self._watchers:
-            watcher.call_from_thread(_nothing)
-
-    def attach(self, watcher: scheduler) -> None:
-        """Wake this scheduler whenever the clock is moved by hand."""
-        self._watchers.append(watcher)
-
-
-def _nothing() -> None:
-    """A call that only makes its scheduler look at its timers again."""
-
-
-class VirtualWaiter:
-    """VirtualWaiter(clock) -> lets a scheduler wait in virtual time: instead of sleeping it moves
-    the clock.
-
-    There are no file descriptors in virtual time. Threads there are: while one is held, waiting
-    means waiting for it. Raises TimeoutError if a thread stays silent for REAL_PATIENCE_SECONDS.
-    """
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.busy = False
-        self._clock = clock
-        self._held = 0
-        self._called = threading.Event()
-
-    def register(self, fd: int, events: int, callback: FdCallback) -> None:
-        raise NotImplementedError(
-            "there are no file descriptors in virtual time: use a real scheduler"
-        )
-
-    def modify(self, fd: int, events: int) -> None:
-        """There can be none."""
-
-    def unregister(self, fd: int) -> None:
-        """There can be none."""
-
-    def wait(self, timeout: float | None, has_calls: Callable[[], bool]) -> bool:
-        if timeout == 0 or has_calls():
-            return True
-        if self._held:
-            if not self._called.wait(REAL_PATIENCE_SECONDS if timeout is None else 0.05):
-                if timeout is None:
-                    raise TimeoutError(
-                        f"a thread has been silent for {REAL_PATIENCE_SECONDS} seconds"
-                    )
-                self._clock._now += timeout
-            self._called.clear()
-            return True
-        if timeout is None:
-            return False
-        self._clock._now += timeout
-        return True
-
-    def wake(self) -> None:
-        self._called.set()
-
-    def wakeup_fd(self) -> int:
-        return -1
-
-    def hold(self) -> None:
-        self._held += 1
-
-    def release(self) -> None:
-        self._held -= 1
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
-def virtual_scheduler(clock: FakeClock | None = None) -> scheduler:
-    """A scheduler of its own in virtual time: runThreads() ends when nothing can happen any
-    more."""
-    clock = clock if clock is not None else FakeClock()
-    return scheduler(clock=clock, waiter=VirtualWaiter(clock))
-
-
-class _Collector(component):
-    """Takes what one outbox sends. Never runs: an inbox does not need its owner awake to take
-    messages."""
+from Axon.TestingFakes import (
+    Expect,
+    Fail,
+    Nothing,
+    Scripted,
+    ScriptError,
+    Send,
+    Stay,
+    Unreliable,
+    Wait,
+)
+from Axon.TestingHarness import ExpectationError, Harness, as_default
+from Axon.TestingMatchers import anything, like, matches, one_of
+from Axon.TestingReport import Collector
+from Axon.TestingTime import (
+    BusyWaitError,
+    FakeClock,
+    SeededScheduler,
+    VirtualWaiter,
+    virtual_scheduler,
+)
 
 
 def collect(thecomponent: component, names: Iterable[str] | None = None) -> dict[str, list[Any]]:
@@ -141,7 +70,7 @@ def collect(thecomponent: component, names: Iterable[str] | None = None) -> dict
         messages: list[Any] = []
         collected[name] = messages
         if outbox.target is None:
-            sink = _Collector().inboxes["inbox"]
+            sink = Collector(name).box
             sink.q = messages  # a list has the append that delivery needs
             sink.addsource(outbox)
     return collected
@@ -165,6 +94,57 @@ def drive(
     for name, messages in inboxes.items():
         for message in messages:
             thecomponent.inboxes[name].deliver(message)
-    thecomponent.activate(Scheduler=runner)
-    runner.runThreads()
+    with as_default(runner):
+        thecomponent.activate(Scheduler=runner)
+        runner.runThreads()
     return sent
+
+
+def step(thecomponent: component, turns: int = 1) -> bool:
+    """Give a component so many turns by hand, and as many to whoever else its scheduler has awake;
+    True while it has not ended.
+
+    The first call activates it, in a scheduler of its own in virtual time. A turn without anything
+    to do for it passes in no time: a pause with a time-out is not waited for."""
+    if not thecomponent.scheduler and not thecomponent._isStopped():
+        thecomponent.activate(Scheduler=SeededScheduler())
+    runner = thecomponent.scheduler
+    if not isinstance(runner, SeededScheduler):
+        raise TypeError(
+            f"{thecomponent.name} is not active in a SeededScheduler: it runs by itself"
+        )
+    with as_default(runner):
+        for _ in range(turns):
+            runner.step()
+    return not thecomponent._isStopped()
+
+
+harness = Harness
+"""The name to use in a test: ``with harness(Doubler(), seed=17) as h:``."""
+
+__all__ = [
+    "BusyWaitError",
+    "Expect",
+    "ExpectationError",
+    "Fail",
+    "FakeClock",
+    "Harness",
+    "Nothing",
+    "ScriptError",
+    "Scripted",
+    "SeededScheduler",
+    "Send",
+    "Stay",
+    "Unreliable",
+    "VirtualWaiter",
+    "Wait",
+    "anything",
+    "collect",
+    "drive",
+    "harness",
+    "like",
+    "matches",
+    "one_of",
+    "step",
+    "virtual_scheduler",
+]

@@ -1,16 +1,14 @@
-"""The tools for tests: one component by itself, and time under control."""
+"""The tools for tests: one component by itself, driven to its end or turn by turn."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from Axon import Testing
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import newComponent, producerFinished, shutdownMicroprocess
 from Axon.Scheduler import scheduler
-from Axon.Testing import FakeClock, VirtualWaiter, collect, drive, virtual_scheduler
+from Axon.Testing import FakeClock, SeededScheduler, collect, drive, step, virtual_scheduler
 
 
 class Doubler(component):
@@ -97,92 +95,74 @@ def test_an_outbox_that_leads_somewhere_is_left_alone() -> None:
     assert other.recv() == 1
 
 
-# ---- clocks
+def test_drive_also_runs_what_is_activated_without_naming_a_scheduler() -> None:
+    class Parent(component):
+        def main(self) -> Iterator[object]:
+            child = Reminder(5)
+            self.link((child, "outbox"), (self, "outbox"), passthrough=2)
+            child.activate()
+            self.pause(10)  # its end would cut the link
+            yield 1
+
+    before = scheduler.run
+    assert drive(Parent())["outbox"] == ["now"]
+    assert scheduler.run is before
 
 
-def test_a_clock_stands_still_until_it_is_moved() -> None:
-    clock = FakeClock(5.0)
-    assert clock() == clock() == 5.0
-    clock.advance(1.5)
-    assert clock() == 6.5
+def test_only_the_outboxes_that_are_named_are_collected() -> None:
+    one = Doubler()
+    assert drive(one, inbox=[1], collecting=["outbox"]) == {"outbox": [2]}
+    assert one.outboxes["signal"].target is None
 
 
-def test_moving_an_attached_clock_wakes_a_scheduler_that_waits_in_real_time() -> None:
-    clock = FakeClock()
-    runner = scheduler(clock=clock)
-    clock.attach(runner)
-    asleep = threading.Event()
-    one = Reminder(after=3600).activate(Scheduler=runner)
-    runner.call_from_thread(asleep.set)
-
-    def from_outside() -> None:
-        asleep.wait(10)
-        clock.advance(1800)
-        clock.advance(1800)
-
-    thread = threading.Thread(target=from_outside)
-    thread.start()
-    runner.runThreads()
-    thread.join()
-    runner._waiter.close()
-    assert one._isStopped()
+# ---- turn by turn
 
 
-def test_an_attached_clock_may_be_moved_between_two_runs() -> None:
-    clock = FakeClock()
-    runner = virtual_scheduler(clock)
-    clock.attach(runner)
-    came: list[float] = []
-    runner.call_at(10.0, lambda: came.append(clock()))
-    clock.advance(11.0)
-    runner.runThreads()
-    assert came == [11.0]
+class Steps(component):
+    def main(self) -> Iterator[object]:
+        for number in range(3):
+            self.send(number)
+            yield 1
 
 
-# ---- the virtual waiter
+def test_step_gives_one_turn_at_a_time() -> None:
+    one = Steps()
+    out = collect(one)["outbox"]
+    assert step(one)
+    assert out == [0]
+    assert step(one, turns=2)
+    assert out == [0, 1, 2]
+    assert not step(one)  # the turn in which it returns
+    assert not step(one)
 
 
-def nothing_called() -> bool:
-    return False
+def test_a_step_does_not_wait_for_a_time_out() -> None:
+    one = Reminder(after=10)
+    assert step(one, turns=5)
+    assert one.now() == 0.0
 
 
-def test_waiting_moves_the_clock() -> None:
-    clock = FakeClock()
-    waiter = VirtualWaiter(clock)
-    assert waiter.wait(5.0, nothing_called)
-    assert clock() == 5.0
-    assert waiter.wait(0, nothing_called)
-    assert waiter.wait(7.0, lambda: True)
-    assert clock() == 5.0
-    assert not waiter.wait(None, nothing_called)
+def test_a_step_is_also_had_by_those_that_the_component_started() -> None:
+    class Parent(component):
+        def main(self) -> Iterator[object]:
+            self.child = Steps()
+            self.out = collect(self.child)["outbox"]
+            yield newComponent(self.child)
+            yield 1
+
+    one = Parent()
+    assert step(one, turns=2)
+    assert one.out == [0]
 
 
-def test_there_are_no_files_in_virtual_time() -> None:
-    runner = virtual_scheduler()
-    with pytest.raises(NotImplementedError, match="real scheduler"):
-        runner.register(0, 1, lambda events: None)
-    runner.modify(0, 1)
-    runner.unregister(0)
-    VirtualWaiter(FakeClock()).close()
+def test_what_runs_by_itself_is_not_stepped() -> None:
+    one = Steps().activate(Scheduler=virtual_scheduler())
+    with pytest.raises(TypeError, match="runs by itself"):
+        step(one)
 
 
-def test_a_thread_that_is_held_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = FakeClock()
-    waiter = VirtualWaiter(clock)
-    waiter.hold()
-    waiter.wake()
-    assert waiter.wait(None, nothing_called)
-    assert waiter.wait(5.0, nothing_called)  # silent: time goes on
-    assert clock() == 5.0
-    waiter.wake()
-    assert waiter.wait(5.0, nothing_called)
-    assert clock() == 5.0
-    monkeypatch.setattr(Testing, "REAL_PATIENCE_SECONDS", 0.01)
-    with pytest.raises(TimeoutError, match="silent"):
-        waiter.wait(None, nothing_called)
-    waiter.release()
-    assert not waiter.wait(None, nothing_called)
-
-
-def test_without_a_clock_given_it_makes_one() -> None:
-    assert virtual_scheduler().clock() == 0.0
+def test_what_is_active_in_a_seeded_scheduler_is_stepped_there() -> None:
+    runner = SeededScheduler(seed=1)
+    one = Steps().activate(Scheduler=runner)
+    assert step(one)
+    assert runner.cycles == 1
