@@ -51,7 +51,9 @@ class AdaptiveMixin(_Base):
 
     def deleteInbox(self, name: str) -> None:
         """Remove an inbox; unlink it first. Raises KeyError if there is none of that name."""
-        self._inlist.remove(self.inboxes.pop(name))
+        box = self.inboxes.pop(name)
+        self._inlist.remove(box)
+        box.close()  # nobody reads it any more: who waits for room in it goes on
 
     def deleteOutbox(self, name: str) -> None:
         """Remove an outbox; unlink it first. Raises KeyError if there is none of that name."""

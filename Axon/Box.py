@@ -38,6 +38,7 @@ from Axon.Storage import DISCARD, UNUSED, CheckedDeque, ClosedDeque, Notified, O
 from Axon.Storage import NOBODY as NOBODY
 
 _FEW = 4
+_SHORT = 64
 
 
 class postbox(AxonObject):
@@ -45,13 +46,12 @@ class postbox(AxonObject):
 
     __slots__ = ("name", "owner", "sources", "target")
 
-    def __init__(self, owner: Owner, name: str) -> None:
-        self.owner = owner
-        self.name = name
-        self.target: Inbox | Outbox | None = None
-        # Nearly always none or one: a tuple is a fifth of a dict. But a service is the sink of
-        # thousands of links, and each must come and go in constant time: then it is a dict.
-        self.sources: tuple[Inbox | Outbox, ...] | dict[Inbox | Outbox, None] = ()
+    owner: Owner
+    name: str
+    target: Inbox | Outbox | None
+    # Nearly always none or one: a tuple is a fifth of a dict. But a service is the sink of
+    # thousands of links, and each must come and go in constant time: then it is a dict.
+    sources: tuple[Inbox | Outbox, ...] | dict[Inbox | Outbox, None]
 
     def addsource(self, source: Inbox | Outbox) -> None:
         """Make this box the destination of source.
@@ -212,7 +212,8 @@ class Inbox(postbox):
 
     def collected(self) -> None:
         waiters, self.waiters = self.waiters, None
-        if self.size is None and type(self.q) is CheckedDeque:
+        # A long one stays as it is: to exchange it is to copy it, perhaps for each message.
+        if self.size is None and type(self.q) is CheckedDeque and len(self.q) < _SHORT:
             self.use_storage()
         for waiter, outbox in (waiters or {}).items():
             waiter.unpause()

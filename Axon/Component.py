@@ -35,19 +35,27 @@ Example Usage
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Box import Inbox, Outbox
-from Axon.Failures import left_in_the_middle
-from Axon.Ipc import is_shutdown, newComponent, producerFinished, shutdownMicroprocess
+from Axon.Declarations import extended
+from Axon.Failures import call_all, left_in_the_middle
+from Axon.Ipc import (
+    is_shutdown,
+    newComponent,
+    producerFinished,
+    shutdownMicroprocess,
+    stops_at_once,
+)
 from Axon.Linkage import HasBoxes, linkage
 from Axon.Microprocess import microprocess
 from Axon.Observation import TAP
 from Axon.Postoffice import postoffice as Postoffice
 from Axon.Scheduler import scheduler
 from Axon.Sinks import SignalSink
+from Axon.Stages import DONE
 from Axon.Storage import NOBODY
 
 # True: components made from then on print a line for each message, as in the original. To look into
@@ -100,15 +108,15 @@ class component(microprocess):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        # Once for each class and not for each component. A class that declares extra boxes gets
-        # tables of its own: nothing is ever written into one that it inherits.
+        # Once for each class and not for each component. A class with extra boxes gets tables of
+        # its own: nothing is ever written into one that it inherits.
         for extra, boxes in (("ExtraInboxes", "Inboxes"), ("ExtraOutboxes", "Outboxes")):
-            more = vars(cls).get(extra)
-            if more:
-                setattr(cls, boxes, {**_described(getattr(cls, boxes)), **_described(more)})
+            table = extended(cls, extra, boxes)
+            if table is not None:
+                setattr(cls, boxes, table)
 
     def __init__(self, *args: object, **argd: Any) -> None:
-        self._start_state()
+        self._axon_start_state()
         self._axon_children: dict[component, None] | None = None
         self._postoffice: Postoffice | None = None
         self._callOnCloseDown: list[Callable[[], object]] | None = None
@@ -196,20 +204,19 @@ class component(microprocess):
             if not is_shutdown(message):
                 if "signal" in self.outboxes:
                     self.send(message, "signal")
-            elif self._axon_told is None or not isinstance(message, producerFinished):
+            elif self._axon_told is None or stops_at_once(message):
                 self._axon_told = message
         return self._axon_told
 
-    def _last_words(self) -> None:
+    def _axon_last_words(self) -> None:
         outbox = self.outboxes.get("signal")
         if outbox is None or not self.announces_end:
             return
         sink = outbox.sink
-        # With sources it is the signal of something inside, which speaks for itself.
-        if type(sink) is SignalSink and not sink.said and not outbox.sources:
-            sink.say(self._axon_told or self._untaken_shutdown() or producerFinished(self))
+        if type(sink) is SignalSink and not sink.said:  # neither it nor anything inside of it
+            sink.say(self._axon_told or self._axon_untaken_shutdown() or producerFinished(self))
 
-    def _untaken_shutdown(self) -> object:
+    def _axon_untaken_shutdown(self) -> object:
         control = self.inboxes.get("control")
         waiting = control.q if control is not None else ()
         return next((message for message in waiting if is_shutdown(message)), None)
@@ -310,23 +317,26 @@ class component(microprocess):
     # ---- ending
 
     def call_on_close(self, call: Callable[[], object]) -> None:
-        """Have call() called, in the scheduler's thread, when this component has ended."""
-        if self._callOnCloseDown is None:
+        """Have call() called, in the scheduler's thread, when this component has ended: at once if
+        it has."""
+        if self._axon_gen is DONE:
+            call()
+        elif self._callOnCloseDown is None:
             self._callOnCloseDown = [call]
         else:
             self._callOnCloseDown.append(call)
 
     def _closeDownMicroprocess(self) -> object:
-        if self._callOnCloseDown is not None:
-            calls, self._callOnCloseDown = self._callOnCloseDown, None
-            for call in calls:
-                call()
-        if self._postoffice is not None:
-            self._postoffice.unlinkAll()
+        calls, self._callOnCloseDown = self._callOnCloseDown or (), None
+        try:
+            call_all(calls)
+        finally:
+            if self._postoffice is not None:
+                self._postoffice.unlinkAll()
         return None
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _axon_forget(self) -> None:
+        super()._axon_forget()
         # Nobody reads these inboxes any more: they take no new message, and no bounded one blocks
         # its sender for ever. Cutting the boxes' way back to their owner breaks the reference
         # cycle: no collector is needed to free it.
@@ -350,11 +360,6 @@ class component(microprocess):
 def _content(outbox: Outbox) -> str:
     sink = outbox.sink
     return str(list(sink.q)) if isinstance(sink, Inbox) else "<>"
-
-
-def _described(boxes: Any) -> dict[str, str]:
-    """A declaration as a table: a list or tuple of names has no descriptions."""
-    return dict(boxes) if isinstance(boxes, Mapping) else dict.fromkeys(boxes, "")
 
 
 def _trace(one: component) -> None:

@@ -25,6 +25,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     _Frame = tuple[str, str, dict[str, Any]]
@@ -83,6 +84,21 @@ def _description(culprit: object, error: BaseException) -> str:
     return "\n".join(lines)
 
 
+def call_all(calls: Iterable[Callable[[], object]]) -> None:
+    """Make all the calls, whatever fails; then raise the first failure, the others as its notes."""
+    first: Exception | None = None
+    for call in calls:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - raised below
+            if first is None:
+                first = error
+            else:
+                first.add_note(f"after it another call failed: {shown(error)}")
+    if first is not None:
+        raise first
+
+
 def _frames(traceback: TracebackType | None) -> list[_Frame]:
     """(package, function, variables) of each frame below the scheduler's, outermost first."""
     frames = []
@@ -99,7 +115,8 @@ def _frames(traceback: TracebackType | None) -> list[_Frame]:
 
 def _call(culprit: Any, frames: list[_Frame]) -> str:
     """What the component was asking of a box, if that is where the exception comes from."""
-    function, seen = "", {}
+    function = ""
+    seen: dict[str, Any] = {}
     for package, function, seen in reversed(frames):  # noqa: B007 - what it stops at is used below
         if package != "Axon":
             return ""  # it comes from the component's own code

@@ -8,7 +8,8 @@ is it doing?" needs no second build of the program and no prints in its componen
 
 Rules for those who write one: a method runs inside the scheduler's turn, so it must be quick and
 must not block; it must not send, link, activate or pause; and it should forget a component in
-``ended``, since a server sees a million of them.
+``ended``, since a server sees a million of them. One that raises is taken off, with a line in the
+log.
 
 Ready-made ones are here: `Counts` (steps, and messages by link), `SlowTurns` (who keeps the others
 waiting) and `StuckTurns` (who does not yield at all). Axon.Trace writes everything to a file that a

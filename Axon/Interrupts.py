@@ -41,7 +41,7 @@ def catch_interrupts(wakeup_fd: int, on_interrupt: Callable[[], object]) -> Call
 
     def restore() -> None:
         signal.set_wakeup_fd(before)
-        if ours:
+        if ours and signal.getsignal(signal.SIGINT) is interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     if ours:

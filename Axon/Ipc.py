@@ -56,6 +56,12 @@ def is_shutdown(message: object) -> bool:
     return isinstance(message, kinds) or (isinstance(message, type) and issubclass(message, kinds))
 
 
+def stops_at_once(message: object) -> bool:
+    """True for shutdownMicroprocess, instance or class: pending work may be dropped."""
+    kind = message if isinstance(message, type) else type(message)
+    return issubclass(kind, shutdownMicroprocess)
+
+
 class shutdown(ipc):
     """shutdown(): the third, older way to say stop; understood by the Selector."""
 

@@ -10,17 +10,18 @@ States, and where they are kept:
 * awake: stands in its scheduler's run queue, ``_asleep`` is None;
 * asleep: stands nowhere, ``_asleep`` is the function that puts it back (the run queue's own
   ``append``), so that a sender wakes it with one call and no question asked;
-* about to sleep: ``pause()`` was called in this turn, ``_asleep`` is NOT_YET, a function that does
+* about to sleep: ``pause()`` was called in this turn, ``_asleep`` is not_yet, a function that does
   nothing: a sender that calls it has thereby cancelled the pause;
 * stopped: ``_axon_gen`` is an iterator at its end, so that the next turn finds "finished" and no
   test for it is needed.
 
-In the same way a new one's ``_axon_gen`` is an iterable that calls ``main`` when its first step is
+In the same way ``_axon_gen`` may at first be an iterable that calls ``main`` when its first step is
 taken. ``main`` may be a generator or ``async def``: a coroutine is driven exactly as a generator is
 (see Axon.OnMessage for what there is to await).
 
-No wake-up is lost: one that is woken while awake is remembered by its scheduler, and its next pause
-does not count. Spurious wake-ups are allowed, so whoever was paused looks at its boxes again.
+No wake-up is lost: one that is woken while awake is remembered by its scheduler, and so is one that
+gets a message before its first turn; its next pause does not count. Spurious wake-ups are allowed,
+so whoever was paused looks at its boxes again.
 
 One slot for all of it, because a read of an attribute costs three times as much where components of
 different classes take turns as where they are all of one class.
@@ -43,58 +44,30 @@ Example Usage
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import CO_GENERATOR
 from threading import get_ident
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from Axon.Base import AxonObject
 from Axon.debug import debug
 from Axon.idGen import numId
-from Axon.Unscheduled import NO_SCHEDULER
+from Axon.Stages import (
+    AWAKE,
+    DONE,
+    NO_SCHEDULER,
+    STOPPED,
+    Start,
+    for_a_time,
+    not_begun,
+    not_yet,
+)
 
 if TYPE_CHECKING:
     from Axon.Scheduler import scheduler as Scheduler
     from Axon.Timers import Timer
 
-DONE: Iterator[object] = iter(())
-STOPPED: Iterator[object] = iter(())  # as DONE; stepped by hand it gives one None before the end
-
 Guard = Callable[["microprocess", Exception], None]
-
-
-def not_yet(process: Any) -> None:
-    """Value of ``_asleep`` from pause() to the end of the turn."""
-
-
-NOT_YET = not_yet
-
-
-class _Start:
-    """Stands in for the generator until the first step, at which ``main`` is called."""
-
-    __slots__ = ("method", "process")
-
-    def __init__(self, process: microprocess, method: str) -> None:
-        self.process = process
-        self.method = method
-
-    def __iter__(self) -> Iterator[object]:
-        process = self.process
-        made = getattr(process, self.method)()
-        if hasattr(made, "__await__"):
-            made = made.__await__()
-        elif not hasattr(made, "__next__"):
-            kind = type(process)
-            raise TypeError(
-                f"{kind.__module__}.{kind.__qualname__}.{self.method}() must be a generator: it "
-                f"returned {type(made).__name__}; is there a yield in it?"
-            )
-        if not process._axon_stopped:  # it may have called stop()
-            process._axon_gen = made
-        started: Iterator[object] = made
-        return started
-
-    def __next__(self) -> object:
-        return next(iter(self))
 
 
 class microprocess(AxonObject):
@@ -130,11 +103,11 @@ class microprocess(AxonObject):
     def __init__(
         self, thread: Iterator[object] | None = None, closeDownValue: object = 0, tag: str = ""
     ) -> None:
-        self._start_state(thread, closeDownValue)
+        self._axon_start_state(thread, closeDownValue)
         if tag:
             self.name = self.name + tag
 
-    def _start_state(
+    def _axon_start_state(
         self, thread: Iterator[object] | None = None, closeDownValue: object = 0
     ) -> None:
         self._asleep: Callable[[Any], None] | None = None
@@ -237,18 +210,29 @@ class microprocess(AxonObject):
         if Tracker is not None:
             self.tracker = Tracker
         if self._axon_gen is None:
-            self._axon_gen = _Start(self, mainmethod)
-        self._asleep = None  # a pause() before now had no turn to end
+            self._axon_gen = self._axon_begin(mainmethod)
+        self._asleep = not_begun  # also: a pause() before now had no turn to end
         chosen = Scheduler if Scheduler is not None else self.schedulerClass.run
         chosen._addThread(self)
         if self._axon_scheduler is None:
-            self._be_run_by(chosen)
+            self._axon_be_run_by(chosen)
         return self
 
-    def _be_run_by(self, stranger: Any) -> None:
+    def _axon_begin(self, mainmethod: str) -> Iterator[object]:
+        main = getattr(self, mainmethod)
+        # Calling a generator function runs nothing of it, so nobody can tell whether it was called
+        # now or at the first step; and now is cheaper.
+        function = getattr(main, "__func__", None)
+        if type(function) is FunctionType and function.__code__.co_flags & CO_GENERATOR:
+            generator: Iterator[object] = main()
+            return generator
+        return Start((self, mainmethod))
+
+    def _axon_be_run_by(self, stranger: Any) -> None:
         """A scheduler of another make took us on: one that does not know our flags, and wants to be
         asked to pause and wake. Attributes of the instance hide the methods; ours pay nothing."""
         self._axon_scheduler = stranger
+        self._asleep = None
 
         def pause(timeout: float | None = None) -> None:
             self._asleep = stranger.wakeThread  # what a delivery calls
@@ -287,15 +271,18 @@ class microprocess(AxonObject):
     def pause(self, timeout: float | None = None) -> None:
         """Sleep from the next yield on, until woken; with a timeout, for that many seconds at the
         longest."""
-        self._asleep = NOT_YET
         if timeout is not None and self._axon_scheduler is not None:
-            self._arm(self._axon_scheduler, timeout)
+            self._axon_arm(self._axon_scheduler, timeout)
+        elif self._asleep is None or self._asleep is not_begun:  # not if it sleeps already
+            self._asleep = not_yet
 
-    def _arm(self, running: Scheduler, timeout: float) -> None:
+    def _axon_arm(self, running: Scheduler, timeout: float) -> None:
         # One timer for each microprocess, moved and not made anew: it costs the timer heap nothing
         # when, as nearly always, a message comes first. What is left of it then is one spurious
         # wake-up.
         when = running.clock() + timeout
+        if not self.asleep:
+            self._asleep = for_a_time
         alarm = self._axon_alarm
         if alarm is None or not alarm.postpone(when):
             if alarm is not None:
@@ -308,14 +295,14 @@ class microprocess(AxonObject):
         if running is None or self._axon_stopped:
             return
         if running.thread_id is None or running.thread_id == get_ident():
-            self._wake()
+            self._axon_wake()
         else:
             running.call_from_thread(self.unpause)
 
     def _unpause(self) -> None:
         self.unpause()  # by this name in older programs
 
-    def _wake(self) -> None:
+    def _axon_wake(self) -> None:
         wake = self._asleep
         if wake is not None:
             self._asleep = None
@@ -327,31 +314,44 @@ class microprocess(AxonObject):
     def asleep(self) -> bool:
         """True while it costs nothing: it stands in no run queue."""
         wake = self._asleep
-        return wake is not None and wake is not NOT_YET
+        return wake is not None and wake not in AWAKE
 
     # ---- ending
 
     def stop(self) -> None:
         """End it without another turn of main. Override to clean up, and call this one too."""
         self._axon_stopped = True
-        if self._axon_gen is DONE or self._axon_gen is STOPPED:
-            return
-        self._axon_gen = STOPPED
-        self._axon_stack = None
         running = self._axon_scheduler
         if running is None:
-            return
-        if "unpause" in self.__dict__:  # a scheduler of another make: see _be_run_by
+            self._axon_gen, self._axon_stack = STOPPED, None
+        elif "unpause" in self.__dict__:  # a scheduler of another make: see _axon_be_run_by
+            self._axon_gen, self._axon_stack = STOPPED, None
             self._axon_scheduler = self._asleep = None
             del self.__dict__["unpause"]
             self.__dict__.pop("pause", None)
+        elif running.thread_id is None or running.thread_id == get_ident():
+            self._axon_halt()
+        else:
+            running.call_from_thread(self._axon_halt)  # it may be in the middle of a step there
+
+    def _axon_halt(self) -> None:
+        if self._axon_gen is DONE or self._axon_gen is STOPPED:
             return
+        # The generator is kept until its own last turn: what its finally clauses do and send is not
+        # to happen in the middle of the turn of whoever stops it.
+        self._axon_stack = [*(self._axon_stack or ()), self._axon_gen or DONE]
+        self._axon_gen = STOPPED
         # It needs a turn in which the scheduler finds that it is over: if it sleeps, and also if it
         # has called pause() in the turn in which it stops itself.
-        if running.thread_id is None or running.thread_id == get_ident():
-            self._wake()
-        else:
-            running.call_from_thread(self._wake)
+        self._axon_wake()
+
+    def _axon_close_mains(self) -> None:
+        """Run the finally clauses of a main that was stopped in the middle. Raises what they do."""
+        mains, self._axon_stack = self._axon_stack, None
+        for main in reversed(mains or ()):
+            close = getattr(main, "close", None)
+            if close is not None:
+                close()
 
     def _isStopped(self) -> bool:
         return self._axon_stopped
@@ -360,13 +360,13 @@ class microprocess(AxonObject):
         """False while it is paused, as its scheduler sees it."""
         return self._axon_stopped or not self.scheduler.isThreadPaused(self)
 
-    def _last_words(self) -> None:
+    def _axon_last_words(self) -> None:
         """Called once it is over, before it is closed down: a component tells its successors."""
 
     def _closeDownMicroprocess(self) -> object:
         return self.closeDownValue
 
-    def _forget(self) -> None:
+    def _axon_forget(self) -> None:
         """Called by the scheduler once it is over: drop what would keep it in memory."""
         if self._axon_alarm is not None:
             self._axon_alarm.cancel()

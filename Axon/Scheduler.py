@@ -19,8 +19,9 @@ Example Usage
 
     from Axon.Scheduler import scheduler
 
-    scheduler.run.call_later(5.0, scheduler.run.stop)  # seconds
-    MyComponent().run()
+    one = MyComponent()
+    scheduler.run.call_later(5.0, one.stop)  # seconds
+    one.run()
 """
 
 from __future__ import annotations
@@ -32,12 +33,10 @@ from itertools import islice
 from operator import length_hint
 from typing import Any, ClassVar
 
-from Axon.Box import Inbox, Outbox
 from Axon.Guests import Guest
-from Axon.Instruments import Instrument
 from Axon.Interrupts import catch_interrupts
-from Axon.Microprocess import NOT_YET, microprocess
-from Axon.Observation import TAP
+from Axon.Microprocess import microprocess
+from Axon.Stages import not_yet
 from Axon.Timers import Timer
 from Axon.Turns import REAL_CLOCK, Turns
 from Axon.Waiter import FdCallback, Waiter
@@ -57,11 +56,11 @@ class Steps:
 
     def __next__(self) -> object:
         # The scheduler belongs to this thread for one step only: nobody need run it to the end.
-        self._running.thread_id = threading.get_ident()
+        before, self._running.thread_id = self._running.thread_id, threading.get_ident()
         try:
             return next(self._steps)
         finally:
-            self._running.thread_id = None
+            self._running.thread_id = before
 
     next = __next__
 
@@ -110,8 +109,8 @@ class scheduler(Turns):
     def pauseThread(self, process: Any) -> None:
         """Put it to sleep, after the step it may be in."""
         known = self._known(process)
-        if known is not None and known._asleep is None:
-            known._asleep = NOT_YET
+        if known is not None and not known.asleep:
+            known._asleep = not_yet
 
     def isThreadPaused(self, process: Any) -> bool:
         known = self._known(process)
@@ -167,34 +166,6 @@ class scheduler(Turns):
     def release(self) -> None:
         self._waiter.release()
 
-    # ---- instruments: see Axon.Instruments
-
-    def add_instrument(self, instrument: Instrument) -> None:
-        """Tell it from now on what happens in this scheduler."""
-        if not self._instruments:
-            TAP.open(self._tell_message)
-            self._set_wake(self._seen_waking)
-        self._instruments = (*self._instruments, instrument)
-
-    def remove_instrument(self, instrument: Instrument) -> None:
-        self._instruments = tuple(one for one in self._instruments if one is not instrument)
-        if not self._instruments:
-            TAP.close(self._tell_message)
-            self._set_wake(self._append)
-
-    def _set_wake(self, to_wake: Callable[[microprocess], None]) -> None:
-        self._to_wake = to_wake
-        for process in self.threads:
-            if process.asleep:
-                process._asleep = to_wake
-
-    def _tell_message(self, message: Any, outbox: Outbox | None, inbox: Inbox | None) -> None:
-        for box in (outbox, inbox):
-            if box is not None and getattr(box.owner, "_axon_scheduler", None) is self:
-                for instrument in self._instruments:
-                    instrument.message(message, outbox, inbox)
-                return
-
     # ---- running
 
     def runThreads(self, slowmo: float = 0) -> None:
@@ -204,14 +175,19 @@ class scheduler(Turns):
         Raises what a microprocess raised and nobody isolated, KeyboardInterrupt after an orderly
         stop, and RuntimeError when it runs already."""
         self.start_turns()
-        restore = catch_interrupts(self._waiter.wakeup_fd(), self._interrupt)
+        restore: Callable[[], object] = int  # nothing to undo yet
         try:
+            restore = catch_interrupts(self._waiter.wakeup_fd(), self._interrupt)
             if slowmo:
                 for _ in self._cycles(slowmo, canblock=True):
                     pass
             else:
                 while self._turn_over(None):
                     pass
+        except BaseException as error:
+            if self._stopping and not isinstance(error, KeyboardInterrupt):
+                self._end_all()  # a stop that was asked for is carried out, whatever fails
+            raise
         finally:
             restore()
             interrupted = self._interrupted
@@ -251,16 +227,16 @@ class scheduler(Turns):
 
     def end_turns(self) -> None:
         """The counterpart of start_turns(); afterwards the scheduler is as new."""
-        self.thread_id = None
         # However it ended: those that had their turn are not to have it again in the next run.
         self._rewind()
+        self.thread_id = None
         # Also when an exception, or the last one's end, came first: the next run is a new one.
         self._stopping = False
         self._interrupted = False
 
     def stop(self) -> None:
         """End the run: when each of those now awake has had its turn, stop() is called on every
-        microprocess, asleep or not. Afterwards the scheduler is as new."""
+        microprocess, asleep or not. Afterwards the scheduler can run again; timers stay set."""
         if self.thread_id == threading.get_ident() and not self._stopping:
             # Taking them here ends the slice: a component that never pauses gets one turn more at
             # the most, not all that are left of the slice.
@@ -283,6 +259,7 @@ class scheduler(Turns):
                     break
                 yield 1
                 self._slice(islice(self._unread, 1))
+                self._count_turns(1)
             self._rewind()
             if self._ready:
                 self._look(0)

@@ -11,7 +11,9 @@ nothing else is asked while a message moves. The kinds:
 * ``ShownDeque``: the same, and each message is printed (``setShowTransit``).
 * ``ClosedDeque``: the owner has ended and something still lies there; it may be read.
 * ``DISCARD``: leads nowhere.
-* any other object with an ``append``, put there by the box's owner: a socket that sends.
+* any other object with an ``append``, put there by the box's owner: a socket that sends. If its
+  append sends something back to the sender, it must also call the sender's ``unpause()``: a message
+  that comes to a component in its own turn does not keep it from pausing.
 
 Example Usage
 -------------

@@ -91,6 +91,7 @@ class VirtualWaiter:
 
     def __init__(self, clock: FakeClock) -> None:
         self.busy = False
+        self.failed: Callable[[FdCallback, Exception], bool] | None = None
         self.deadline: float | None = None
         self.patience = REAL_GRACE_SECONDS  # real seconds for threads before giving a deadline up
         self._clock = clock

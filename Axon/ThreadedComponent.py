@@ -176,8 +176,8 @@ class threadedcomponent(component):
             moved = True
         return moved
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _axon_forget(self) -> None:
+        super()._axon_forget()
         running = self._own_scheduler()
         if self._axon_held and running is not None:
             self._axon_held = False

@@ -19,14 +19,13 @@ Through a scheduler::
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _LITTER = 64
+
+Failed = Callable[[Callable[..., object], Exception], object]
 
 
 class Timer:
@@ -90,8 +89,9 @@ class TimerHeap:
             heapify(self.entries)
             self._cancelled = 0
 
-    def run(self, now: float) -> None:
-        """Make the calls that are due; not those set meanwhile: components get their turn."""
+    def run(self, now: float, failed: Failed | None = None) -> None:
+        """Make the calls that are due; not those set meanwhile: components get their turn. A call
+        that fails is told to failed(call, error), else it raises."""
         entries = self.entries
         for _ in range(len(entries)):
             if not entries or entries[0][0] > now:  # a call may have cancelled many
@@ -104,4 +104,9 @@ class TimerHeap:
                 heappush(entries, (timer.when, next(self._numbers), timer))
             else:
                 call, timer._call = timer._call, None
-                call()
+                try:
+                    call()
+                except Exception as error:
+                    if failed is None:
+                        raise
+                    failed(call, error)

@@ -48,11 +48,12 @@ from Axon.Box import Outbox
 from Axon.Failures import describe, left_in_the_middle
 from Axon.Guards import guard_of, log_only
 from Axon.Guests import Guest
-from Axon.Instruments import Instrument
 from Axon.Ipc import WaitComplete, newComponent, reactivate, shutdownMicroprocess
-from Axon.Microprocess import DONE, NOT_YET, microprocess
+from Axon.Microprocess import microprocess
+from Axon.Stages import DONE, for_a_time, not_begun, not_yet
 from Axon.Timers import TimerHeap
 from Axon.Waiter import EpollWaiter, Waiter
+from Axon.Watched import Watched
 
 _FIRST_SLICE = 64
 _SHORTEST_SLICE, _LONGEST_SLICE = 4, 256
@@ -62,22 +63,18 @@ _TURNS_BETWEEN_LOOKS = 4096
 REAL_CLOCK = time.monotonic
 
 
-class Turns(microprocess):
+class Turns(Watched):
     """The running half of a scheduler."""
 
     __slots__ = (
-        "_append",
         "_calls",
         "_guests",
         "_immortal",
-        "_instruments",
         "_last_turns",
         "_poked",
-        "_ready",
         "_slice_length",
         "_stopping",
         "_timers",
-        "_to_wake",
         "_turns",
         "_unread",
         "_used",
@@ -87,20 +84,19 @@ class Turns(microprocess):
         "clock",
         "linger",
         "thread_id",
-        "threads",
     )
 
     wait_for_one = False  # True: a run does not end before something has been activated
 
     def __init__(self, clock: Callable[[], float], waiter: Waiter | None) -> None:
+        self.threads: dict[microprocess, None] = {}
+        self._ready: list[microprocess] = []
+        self._append = self._ready.append
         super().__init__()
         self.clock = clock
-        self.threads: dict[microprocess, None] = {}
         self.thread_id: int | None = None
         self.linger = False
         """True: a run does not end when nobody is left, only by stop()."""
-        self._ready: list[microprocess] = []
-        self._append = self._ready.append
         self._unread = iter(self._ready)
         self._used = 0
         self._slice_length = _FIRST_SLICE
@@ -111,9 +107,8 @@ class Turns(microprocess):
         self._calls: deque[Callable[[], object]] = deque()
         self._timers = TimerHeap()
         self._waiter: Waiter = waiter if waiter is not None else EpollWaiter()
+        self._waiter.failed = self._callback_failed
         self._guests: dict[object, Guest] = {}
-        self._instruments: tuple[Instrument, ...] = ()
-        self._to_wake: Callable[[microprocess], None] = self._append
         self._immortal = False
         self._last_turns: list[microprocess] = []  # those still to come when stop() was called
         self._stopping = False
@@ -137,12 +132,12 @@ class Turns(microprocess):
         if process in self.threads:
             process.unpause()
             return
-        self.wait_for_one = False
+        if self.wait_for_one:
+            self.wait_for_one = False
         self.threads[process] = None
         self._append(process)
         if self._instruments:
-            for instrument in self._instruments:
-                instrument.activated(process)
+            self._tell("activated", process)
 
     # ---- turns
 
@@ -166,10 +161,8 @@ class Turns(microprocess):
             return self._rest(timeout)
         self._used += length
         if self._used > _TRIM and self._used > left:
-            self._turns += self._used
+            self._count_turns(self._used)
             self._rewind()
-            if self._used_outboxes and self._turns > _TURNS_BETWEEN_LOOKS:
-                self._wake_senders()
         if self._waiter.busy or self._calls or self._timers.entries:
             took = time.monotonic() - self._watched_since
             if took > _SLOW:
@@ -196,24 +189,30 @@ class Turns(microprocess):
         self._watched_since = time.monotonic()
         return alive
 
+    def _count_turns(self, turns: int) -> None:
+        """After so many turns: also beside those who never sleep, senders are to be woken."""
+        self._turns += turns
+        if self._used_outboxes and self._turns > _TURNS_BETWEEN_LOOKS:
+            self._wake_senders()
+
     def _wake_senders(self) -> None:
         """Wake those who sent, slept, and whose message has been taken meanwhile."""
         used, self._used_outboxes = self._used_outboxes, []
         self._turns = 0
         for outbox in used:
-            owner = outbox.owner
-            if not isinstance(owner, microprocess):
-                continue  # it has ended
-            if not owner.asleep:
+            owner: Any = outbox.owner
+            if owner not in self.threads and owner not in self._guests:
+                outbox.unused = True  # it has ended
+            elif not owner.asleep:
                 self._used_outboxes.append(outbox)  # it may yet fall asleep
-            elif owner._axon_alarm is not None and owner._axon_alarm.pending:
+            elif owner._asleep is self._to_wake_timed:
                 outbox.unused = True  # it sleeps for a time, and is not waiting for this
             elif outbox.settle():
                 owner.unpause()
 
     def _slice(self, turns: Iterator[microprocess]) -> None:
         """One step for each. This is the engine's innermost loop: about 55 ns a turn."""
-        append, to_wake, poked, not_yet = self._append, self._to_wake, self._poked, NOT_YET
+        append, to_wake, poked = self._append, self._to_wake, self._poked
         if self._instruments:
             turns = self._seen(turns)
         usual = 1  # what nearly every main yields; a small int is one object: identity is enough
@@ -224,10 +223,13 @@ class Turns(microprocess):
                     for result in process._axon_gen:  # type: ignore[union-attr]
                         if result is not usual and result is not None:
                             self._special(process, result)
-                        if process._asleep is not_yet and not (poked and self._is_poked(process)):
+                        asleep = process._asleep
+                        if asleep is None or (poked and self._is_poked(process)):
+                            append(process)
+                        elif asleep is not_yet:
                             process._asleep = to_wake
                         else:
-                            append(process)
+                            self._in_between(process)
                         break
                     else:
                         self._finished(process)
@@ -238,6 +240,14 @@ class Turns(microprocess):
                 if process is None:
                     raise
                 self._failed(process, error)
+
+    def _in_between(self, process: microprocess) -> None:
+        """After a turn in which it neither simply went on nor simply paused."""
+        if process._asleep is for_a_time:
+            process._asleep = self._to_wake_timed
+        elif process._asleep is not_begun:  # its first turn, and it did not pause
+            process._asleep = None
+            self._append(process)
 
     def _is_poked(self, process: microprocess) -> bool:
         """Was it woken while awake? Then this pause does not count."""
@@ -261,13 +271,15 @@ class Turns(microprocess):
     # ---- ends
 
     def _finished(self, process: microprocess) -> None:
+        if process not in self.threads:
+            return  # it failed in a callback, and stood in the run queue as well
         if process._axon_stack and not process._axon_stopped:
             process._axon_gen = process._axon_stack.pop()
-            if process._asleep is NOT_YET:
+            if not process.asleep:
                 process._asleep = None
             self._append(process)
             return
-        self.threads.pop(process, None)
+        del self.threads[process]
         if type(process) is Guest:
             self._guests.pop(process.thing, None)
         value = None
@@ -277,19 +289,31 @@ class Turns(microprocess):
                     process.stop()
             finally:
                 process._axon_stopped = True  # whatever an overridden stop() did: this is the end
-                if not self._stopping:
-                    process._last_words()
-                value = process._closeDownMicroprocess()
+                try:
+                    process._axon_close_mains()
+                finally:
+                    value = self._say_and_close(process)
         except BaseException:
-            process._axon_guard = guard_of(process)  # found now: _forget cuts the way
+            process._axon_guard = guard_of(process)  # found now: _axon_forget cuts the way
             raise
+        else:
+            if guard_of(process) is not None:
+                process._axon_guard = log_only  # whatever still calls it, and fails, fails alone
         finally:
-            for instrument in self._instruments:
-                instrument.ended(process)
-            process._forget()
+            if self._instruments:
+                self._tell("ended", process)
+            process._axon_forget()
             self._poked.pop(process, None)
         if value:
             self.handleMicroprocessShutdownKnockon(value)
+
+    def _say_and_close(self, process: microprocess) -> object:
+        try:
+            if not self._stopping:
+                process._axon_last_words()
+        finally:
+            value = process._closeDownMicroprocess()
+        return value
 
     def handleMicroprocessShutdownKnockon(self, knockon: object) -> None:
         """What the end of a microprocess (its ``_closeDownMicroprocess``) asks for: another to go
@@ -310,11 +334,11 @@ class Turns(microprocess):
 
         SystemExit and KeyboardInterrupt are not failures of a component and always get out.
         """
-        culprit._axon_stack = None
+        culprit._axon_stack = None  # a detour that failed: main does not go on
         guard = guard_of(culprit) or (log_only if self._immortal else None)
         error.add_note(describe(culprit, error))
-        for instrument in self._instruments:
-            instrument.failed(culprit, error)
+        if self._instruments:
+            self._tell("failed", culprit, error)
         second: Exception | None = None
         if culprit in self.threads:
             try:
@@ -347,8 +371,10 @@ class Turns(microprocess):
             try:
                 self._finished(process)
             except Exception as error:  # noqa: BLE001 - one bad stop() must not keep the others from theirs
-                error.add_note(f"raised while {process.name} was stopped")
-                first = first or error
+                try:
+                    self._failed(process, error)  # to its guard, if it has one
+                except Exception as unguarded:  # noqa: BLE001 - raised when all have been stopped
+                    first = first or unguarded
         self._stopping = False
         self._ready.clear()
         self._unread = iter(self._ready)
@@ -368,30 +394,31 @@ class Turns(microprocess):
         if timeout != 0 or self._waiter.busy:
             alive = self._waiter.wait(timeout, self._has_calls)
         for _ in range(len(calls)):  # not those that arrive meanwhile: components get their turn
-            calls.popleft()()
+            call = calls.popleft()
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001 - goes where those of its component go
+                self._callback_failed(call, error)
         if timers.entries:
-            timers.run(self.clock())
+            timers.run(self.clock(), self._callback_failed)
         return alive or bool(self._ready)
+
+    def _callback_failed(self, call: Any, error: Exception) -> bool:
+        """A method of a component that was called for a descriptor, a timer or a thread has failed:
+        so has the component. A failure of any other function ends the run. True: do not call it
+        again, its component has ended."""
+        owner = getattr(call, "__self__", None)
+        if not isinstance(owner, microprocess):
+            raise error
+        if owner in self.threads:
+            self._failed(owner, error)
+        else:
+            error.add_note(describe(owner, error))
+            guard = guard_of(owner) or (log_only if self._immortal else None)
+            if guard is None:
+                raise error
+            guard(owner, error)
+        return owner not in self.threads
 
     def _has_calls(self) -> bool:
         return bool(self._calls) or self._stopping
-
-    # ---- being watched: see Axon.Instruments
-
-    def _seen_waking(self, process: microprocess) -> None:
-        self._append(process)
-        for instrument in self._instruments:
-            instrument.woken(process)
-
-    def _seen(self, turns: Iterator[microprocess]) -> Iterator[microprocess]:
-        """The same turns, told of: this goes on where it stopped when a step is over."""
-        for process in turns:
-            for instrument in self._instruments:
-                instrument.before_step(process)
-            try:
-                yield process
-            finally:
-                for instrument in self._instruments:
-                    instrument.after_step(process)
-                    if process.asleep:
-                        instrument.paused(process)

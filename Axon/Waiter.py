@@ -57,6 +57,9 @@ class Waiter(Protocol):
     busy: bool
     """True if file descriptors are registered, so that a poll between turns may find something."""
 
+    failed: Callable[[FdCallback, Exception], bool] | None
+    """Is told of a callback that fails, and says whether to forget it; None: it is raised."""
+
     def register(self, fd: int, events: int, callback: FdCallback) -> None: ...
 
     def modify(self, fd: int, events: int) -> None: ...
@@ -96,6 +99,7 @@ class EpollWaiter:
         self._pipe = (-1, -1)
         self._blocked = False
         self._embedded = False
+        self.failed: Callable[[FdCallback, Exception], bool] | None = None
         self._held = 0  # threads of components that run now
         self._generous_at = 0.0
         # Without it a thread could write its wake-up to a number that close() has just given back
@@ -104,9 +108,10 @@ class EpollWaiter:
 
     def _open(self) -> select.epoll:
         if self._epoll is None:
+            poller = select.epoll()  # closes itself if there is no descriptor left for the pipe
             self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            self._epoll = select.epoll()
-            self._epoll.register(self._pipe[0], EPOLLIN)
+            poller.register(self._pipe[0], EPOLLIN)
+            self._epoll = poller
         return self._epoll
 
     def register(self, fd: int, events: int, callback: FdCallback) -> None:
@@ -144,7 +149,13 @@ class EpollWaiter:
         for fd, what in events:
             callback = callbacks.get(fd)
             if callback is not None:  # an earlier event of this poll may have closed it
-                callback(what)
+                try:
+                    callback(what)
+                except Exception as error:
+                    if self.failed is None:
+                        raise
+                    if self.failed(callback, error) and callbacks.get(fd) is callback:
+                        self.unregister(fd)
             elif fd == self._pipe[0]:
                 self._drain()
         return True
@@ -183,6 +194,9 @@ class EpollWaiter:
         if now >= self._generous_at:
             sleep(GIVE_SECONDS)
             self._generous_at = now + GIVE_EVERY_SECONDS
+
+    def __del__(self) -> None:
+        self.close()  # the pipe's ends are plain numbers: nobody else would
 
     def close(self) -> None:
         """Give the file descriptors back; the next use opens new ones."""

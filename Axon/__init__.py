@@ -7,14 +7,15 @@ runs thousands of components in one thread.
 To read it as a text take the modules in this order; each builds only on those before it:
 
 * messages and boxes: AxonExceptions, idGen, Ipc, Storage, Sinks, Box, Linkage, Postoffice;
-* what runs: Microprocess, Waiter, Timers, Failures, Turns, Scheduler;
+* what runs: Stages, Microprocess, Waiter, Timers, Failures, Turns, Scheduler;
 * components: Component, AdaptiveCommsComponent, ThreadedComponent, CoordinatingAssistantTracker,
   STM, and OnMessage, another style of writing them;
 * from other programs: background, Handle, AsyncioBridge, experimental.Process;
 * seeing inside: Instruments, Snapshot, Introspector, Trace, Monitor (``python -m Axon``);
 * testing components: Testing.
 
-Base, util, debug, Unscheduled, Guards, Guests, Interrupts and Observation are small helpers.
+Base, util, debug, Guards, Guests, Interrupts, Watched, Observation and Declarations are small
+helpers.
 
 Example Usage
 -------------

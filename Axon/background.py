@@ -142,6 +142,7 @@ class background:
             self._begun.set()
             return
         lingered, running.linger = running.linger, True
+        running.hold()  # the rest of the program is a thread that must not starve
         self._begun.set()
         try:
             self._take_turns(running)
@@ -152,6 +153,7 @@ class background:
         finally:
             with _LOCK:
                 running.linger = lingered
+                running.release()
                 running.end_turns()
                 self._over = True
 

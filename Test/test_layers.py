@@ -88,11 +88,11 @@ AXON_ORDER = (
     "AxonExceptions", "util", "idGen", "Base", "debugConfigDefaults", "debugConfigFile", "debug",
     "Ipc", "Storage", "Sinks", "Box", "Linkage", "Postoffice",
     # what runs
-    "Unscheduled", "Microprocess", "Waiter", "Timers", "Interrupts", "Failures", "Guards", "Guests",
-    "Instruments", "Observation", "Turns", "Scheduler",
+    "Stages", "Microprocess", "Waiter", "Timers", "Interrupts", "Failures", "Guards", "Guests",
+    "Instruments", "Observation", "Watched", "Turns", "Scheduler",
     # components
-    "Component", "AdaptiveCommsComponent", "ThreadedComponent", "CoordinatingAssistantTracker",
-    "STM", "OnMessage",
+    "Declarations", "Component", "AdaptiveCommsComponent", "ThreadedComponent",
+    "CoordinatingAssistantTracker", "STM", "OnMessage",
     # from outside
     "background", "Handle", "AsyncioBridge", "experimental", "experimental.ProcessPickle",
     "experimental.ProcessWire", "experimental.ProcessChild", "experimental.Process",

@@ -171,8 +171,8 @@ class ConnectedSocketAdapter(component):
             self.when_gone = None
         return super()._closeDownMicroprocess()
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _axon_forget(self) -> None:
+        super()._axon_forget()
         del self._queue.adapter  # a reference cycle, otherwise
 
     def stop(self) -> None:

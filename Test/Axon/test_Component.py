@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -78,6 +79,15 @@ def test_names_that_the_original_offers_here() -> None:
         assert hasattr(Axon.Component, name)
     for name in Axon.__all__:
         assert getattr(Axon, name).__name__ in (f"Axon.{name}", name)
+
+
+def test_private_names_of_the_engine_carry_its_prefix() -> None:
+    """An author's own _begin or _wake must not be one of the engine's (decision 10)."""
+    old = {"_closeDownMicroprocess", "_deliver", "_isRunnable", "_isStopped", "_unpause"}
+    hot = {"_asleep", "_callOnCloseDown", "_inlist", "_postoffice"}
+    names = {name for name in dir(component) if re.match(r"_[^_]", name)}
+    ours = {name for name in names if not name.startswith("_axon_") and "__super" not in name}
+    assert ours == old | hot
 
 
 # ---- messages

@@ -71,7 +71,6 @@ def test_a_list_of_names_will_do(kind: type) -> None:
     assert boxes(Old)[0] == ["inbox", "extra"]
 
 
-@pytest.mark.xfail(reason="only the first base's extra boxes are kept (__init_subclass__)")
 def test_the_extra_boxes_of_several_bases_add_up() -> None:
     class Other(component):
         ExtraInboxes = {"other": ""}

@@ -304,7 +304,6 @@ def test_the_end_of_what_is_inside_is_told_once(
     assert [type(said) for said in heard(behind)] == [producerFinished]
 
 
-@pytest.mark.xfail(reason="a container that ends first takes the way with it (_last_words)")
 def test_a_container_that_ends_before_what_is_inside_is_spoken_for(
     engine: scheduler, behind: component
 ) -> None:
@@ -353,7 +352,6 @@ stop_now, other_stop = shutdownMicroprocess("a"), shutdownMicroprocess("b")
         pytest.param(
             [stop_now, producerFinished],
             stop_now,
-            marks=pytest.mark.xfail(reason="told_to_stop: a class is no instance of itself"),
         ),
     ],
 )

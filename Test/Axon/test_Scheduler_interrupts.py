@@ -125,8 +125,8 @@ def test_an_error_that_comes_with_the_interrupt_does_not_spoil_the_next_run(
 ) -> None:
     class Both(component):
         def main(self) -> Iterator[object]:
-            signal.raise_signal(signal.SIGINT)
             yield 1
+            signal.raise_signal(signal.SIGINT)
             raise ValueError("at the same time")
 
     class BadStop(Busy):

@@ -143,8 +143,8 @@ def test_what_was_stopped_while_awake_is_closed_down_once(engine: scheduler) -> 
 
 def test_a_stop_that_comes_with_an_error_does_not_spoil_the_next_run(engine: scheduler) -> None:
     def script(self: Script) -> Iterator[object]:
-        engine.stop()
         yield 1
+        engine.stop()
         raise ValueError("first")
 
     turns: list[str] = []

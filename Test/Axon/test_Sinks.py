@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from Axon.AxonExceptions import UnlinkedOutbox, noSpaceInBox
-from Axon.Box import NULL_SINK, strict_outboxes
+from Axon.Box import NULL_SINK, postbox, strict_outboxes
 from Axon.Component import component
 from Axon.Ipc import producerFinished
 from Axon.Scheduler import scheduler
@@ -226,6 +226,47 @@ def test_where_nothing_is_there_is_nothing_to_wait_for() -> None:
     nothing = NullSink()
     nothing.wake_on_collection(component())
     assert nothing.size is None
+
+
+# ---- what a box says of itself
+
+
+def test_a_box_shows_its_name_and_its_owners() -> None:
+    one = component(name="one")
+    assert repr(one.inboxes["inbox"]) == "<inbox 'inbox' of one>"
+    assert repr(one.outboxes["signal"]) == "<outbox 'signal' of one>"
+
+
+def test_the_storage_of_a_box_is_that_at_the_end_of_its_chain() -> None:
+    one, outer, inner = component(), component(), component()
+    assert one.outboxes["outbox"].storage is DISCARD
+    one.link((one, "outbox"), (outer, "inbox"))
+    one.link((outer, "inbox"), (inner, "control"), passthrough=1)
+    one.send("a message")
+    storage = inner.inboxes["control"].q
+    assert one.outboxes["outbox"].storage is outer.inboxes["inbox"].storage is storage
+
+
+def test_the_size_of_an_outbox_is_that_of_where_it_leads() -> None:
+    one, other = component(), component()
+    assert one.outboxes["outbox"].getSize() is None
+    one.link((one, "outbox"), (other, "inbox"), pipewidth=3)
+    assert one.outboxes["outbox"].getSize() == 3
+
+
+def test_what_leads_nowhere_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = component(), component()
+    one.outboxes["outbox"].setShowTransit(True)
+    one.send("lost")
+    one.link((one, "outbox"), (other, "inbox"))
+    one.outboxes["outbox"].setShowTransit(True, "seen")
+    one.send("found")
+    assert capsys.readouterr().out == "seen: 'found'\n"
+
+
+def test_a_box_by_itself_is_neither_an_inbox_nor_an_outbox() -> None:
+    with pytest.raises(NotImplementedError):
+        postbox().final()
 
 
 # ---- the last word

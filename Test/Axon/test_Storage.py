@@ -4,6 +4,7 @@ from collections import deque
 
 import pytest
 
+import Axon.Box
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Box import Inbox
 from Axon.Storage import (
@@ -145,3 +146,11 @@ def test_who_is_notified_is_told_of_every_message() -> None:
     assert len(told) == 3
     owner.unpause()
     assert len(told) == 4
+
+
+def test_all_boxes_made_by_themselves_can_be_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Axon.Box, "ShowAllTransits", True)
+    Axon.Box.makeInbox(lambda: None).append("a message")
+    assert capsys.readouterr().out == "inbox: 'a message'\n"
