@@ -9,8 +9,10 @@ it again.
     --axon-seed N    use this seed
     --axon-seeds N   run each test that depends on the seed N times, with N seeds
 
-pytest finds the plugin by itself where Axon is installed; where it is not, ``-p
-Axon.TestingPlugin`` loads it. Nothing else of Axon imports this module or pytest.
+``pytest_plugins = ["Axon.TestingPlugin"]`` in the uppermost conftest.py loads it, or ``-p
+Axon.TestingPlugin`` on the command line. It does not load itself where Axon is installed: pytest
+would then rewrite the modules of the whole package, in everybody's tests. Nothing else of Axon
+imports this module or pytest.
 
 Example Usage
 -------------
