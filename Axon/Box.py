@@ -32,7 +32,7 @@ from typing import Any
 
 from Axon.AxonExceptions import BoxAlreadyLinkedToDestination, LinkageCycle, noSpaceInBox
 from Axon.Base import AxonObject
-from Axon.Sinks import NULL_SINK, NullSink, SelfSink, leave, note_use, settle_use, sink_for
+from Axon.Sinks import NULL_SINK, NullSink, inbox_of, leave, note_use, settle_use, sink_for
 from Axon.Sinks import strict_outboxes as strict_outboxes
 from Axon.Storage import DISCARD, UNUSED, CheckedDeque, ClosedDeque, Notified, Owner, ShownDeque
 from Axon.Storage import NOBODY as NOBODY
@@ -303,7 +303,7 @@ class Outbox(postbox):
 
     def pop(self, index: int = 0) -> Any:
         """Take the oldest message out of the final destination's storage."""
-        sink = self.sink.box if isinstance(self.sink, SelfSink) else self.sink
+        sink = inbox_of(self.sink)
         if isinstance(sink, Inbox):
             return sink.pop(index)
         raise IndexError("pop from an empty box")

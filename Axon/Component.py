@@ -202,11 +202,14 @@ class component(microprocess):
         while self.dataReady(boxname):
             message = self.recv(boxname)
             if not is_shutdown(message):
-                if "signal" in self.outboxes:
-                    self.send(message, "signal")
+                self._axon_hand_on(message)
             elif self._axon_told is None or stops_at_once(message):
                 self._axon_told = message
         return self._axon_told
+
+    def _axon_hand_on(self, message: object) -> None:
+        if "signal" in self.outboxes:
+            self.send(message, "signal")
 
     def _axon_last_words(self) -> None:
         outbox = self.outboxes.get("signal")

@@ -42,7 +42,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Failures import left_in_the_middle, shown
-from Axon.Ipc import is_shutdown, shutdownMicroprocess
+from Axon.Ipc import stops_at_once
 
 _T = TypeVar("_T")
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
@@ -120,21 +120,17 @@ class AsyncComponent(component):
         return Waiting(self._put(message, boxname))
 
     def told_to_stop(self, boxname: str = "control") -> Any:
-        """As in component, but once it was told it stays told: whoever asks later hears it too."""
+        """As in component; one without that box is never told."""
         box = self.inboxes.get(boxname)
-        if box is not None and box.q:
-            for message in self.Inbox(boxname):
-                if not is_shutdown(message):
-                    self.on_control(message)
-                elif self._axon_told is None or _is_urgent(message):
-                    self._axon_told = message
-        return self._axon_told
+        return super().told_to_stop(boxname) if box is not None and box.q else self._axon_told
 
     def on_control(self, message: Any) -> None:
         """What came to "control" and is no shutdown: hand it on. Also called while main waits for
         something else, so it must be an ordinary method."""
-        if "signal" in self.outboxes:
-            self.send(message, "signal")
+        super()._axon_hand_on(message)
+
+    def _axon_hand_on(self, message: object) -> None:
+        self.on_control(message)
 
     # ---- each of these ends itself with stop(), after which the yield does not come back
 
@@ -148,7 +144,7 @@ class AsyncComponent(component):
         """Wait for a message; False: none waits, and the producer has finished."""
         while True:
             stop = self.told_to_stop()
-            if stop and _is_urgent(stop):
+            if stop and stops_at_once(stop):
                 self.stop()
             elif self.dataReady(boxname):
                 self._axon_received = True
@@ -163,7 +159,7 @@ class AsyncComponent(component):
         left = seconds
         while True:
             stop = self.told_to_stop()
-            if stop and (_is_urgent(stop) or not (self._axon_received or self.anyReady())):
+            if stop and (stops_at_once(stop) or not (self._axon_received or self.anyReady())):
                 self.stop()
             if left > 0:
                 self.pause(left)
@@ -177,7 +173,7 @@ class AsyncComponent(component):
             try:
                 self.send(message, boxname)
             except noSpaceInBox:
-                if _is_urgent(self.told_to_stop()):
+                if stops_at_once(self.told_to_stop()):
                     self.stop()
                 self.pause()
                 yield 1
@@ -215,7 +211,7 @@ class MessageComponent(AsyncComponent):
         while True:
             for _ in range(_MESSAGES_A_TURN):  # not without end: one may send to itself
                 stop = self.told_to_stop()
-                if stop and _is_urgent(stop):
+                if stop and stops_at_once(stop):
                     return
                 if isinstance(boxname := self.anyReady(), str):  # the first that has a message
                     yield from self._handle(handlers[boxname], boxname, self.recv(boxname))
@@ -283,12 +279,6 @@ def on(*boxnames: str) -> Callable[[_Handler], _Handler]:
         return handler
 
     return mark
-
-
-def _is_urgent(stop: object) -> bool:
-    return isinstance(stop, shutdownMicroprocess) or (
-        isinstance(stop, type) and issubclass(stop, shutdownMicroprocess)
-    )
 
 
 def _steps(made: Any, method: Callable[..., Any]) -> Iterator[object]:

@@ -226,7 +226,7 @@ class scheduler(Turns):
         return self._waiter.embed(on)
 
     def end_turns(self) -> None:
-        """The counterpart of start_turns(); afterwards the scheduler is as new."""
+        """The counterpart of start_turns(); afterwards the scheduler can run again."""
         # However it ended: those that had their turn are not to have it again in the next run.
         self._rewind()
         self.thread_id = None
@@ -265,7 +265,8 @@ class scheduler(Turns):
                 self._look(0)
             elif not self._stopping and not self._rest(None if canblock else 0):
                 break
-        self._stop_all() if self._stopping else None
+        if self._stopping:
+            self._stop_all()
 
     def _slow_down(self, seconds: float, canblock: bool) -> Iterator[object]:
         if canblock and self.clock is REAL_CLOCK:

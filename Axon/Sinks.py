@@ -163,6 +163,11 @@ class SignalSink(SelfSink):
                 self.box.size = limit
 
 
+def inbox_of(sink: Inbox | NullSink) -> Inbox | NullSink:
+    """The inbox behind a sink, if there is one."""
+    return sink.box if isinstance(sink, SelfSink) else sink
+
+
 def has_said(sink: Inbox | NullSink) -> bool:
     """Has a shutdown message gone through the "signal" that leads there?"""
     return sink is SAID_SINK or (isinstance(sink, SignalSink) and sink.said)
@@ -198,8 +203,7 @@ def settle_use(outbox: Outbox) -> bool:
     """Its owner sleeps. True: what it sent has been taken, wake it (or the receiver has ended or is
     another now, and nobody can tell). Otherwise it is woken when that happens."""
     outbox.unused = True
-    sink = outbox.sink
-    box = sink.box if isinstance(sink, SelfSink) else sink
+    box = inbox_of(outbox.sink)
     if box.q and type(box.q) in _TAKEN_FROM:
         box.wake_on_collection(outbox.owner, outbox)
         return False
@@ -209,7 +213,7 @@ def settle_use(outbox: Outbox) -> bool:
 def leave(outbox: Outbox, before: Inbox | NullSink) -> None:
     """An outbox leads elsewhere now: wake its owner if it waits for room where it led before, or if
     what it sent there has been taken already."""
-    box = before.box if isinstance(before, SelfSink) else before
+    box = inbox_of(before)
     owner = outbox.owner
     waiters = getattr(box, "waiters", None)
     if waiters and owner in waiters:
