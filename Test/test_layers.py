@@ -49,16 +49,23 @@ UTIL = (*BASE, *WIRING, "Kamaelia.Util")
 INTERNET = (*UTIL, "Kamaelia.Internet")
 SERVERS = (*INTERNET, "Kamaelia.Chassis.ConnectedServer")
 FILES = (*SERVERS, "Kamaelia.File")
-LIBRARY = (*FILES, "Kamaelia.Protocol")
+LIBRARY = (
+    *FILES,
+    "Kamaelia.Protocol",
+    *(f"Kamaelia.{name}" for name in ("XML", "Visualisation", "Automata", "Experimental")),
+    "Kamaelia.Apps.SA",
+)
 PARTS = (CORE, CONFIG, STORE, f"{GREY}.GreylistDecider")
 DOORS = tuple(f"{GREY}.{name}" for name in ("FrontDoor", "Sync", "Watch"))
-TOP = tuple(f"{GREY}.{name}" for name in ("Server", "Daemon", "Control", "Demo", "__main__"))
+TOP = tuple(f"{GREY}.{name}" for name in ("Server", "Daemon", "Control", "Demo", "__main__", "OwnComponents"))
 EVERYTHING = (*LIBRARY, *PARTS, *DOORS, *TOP)
 
 LAYERS: dict[str, Row] = {
     "Axon": Row(ours=("Axon",)),
     "Axon.TestingPlugin": Row(ours=("Axon",), packages=("pytest",)),
     "Kamaelia.Support": Row(ours=PLAIN, never=IO),
+    "Kamaelia.Support.Protocol.DNS": Row(ours=PLAIN, packages=("dns",), never=IO),
+    "Kamaelia.Support.Protocol.HTTP": Row(ours=PLAIN, packages=("h11", "websockets"), never=IO),
     "Kamaelia.Exceptions": Row(ours=PLAIN, never=IO),
     "Kamaelia.IPC": Row(ours=("Axon", *PLAIN)),
     "Kamaelia.Chassis": Row(ours=(*BASE, *WIRING)),
@@ -66,7 +73,10 @@ LAYERS: dict[str, Row] = {
     "Kamaelia.Internet": Row(ours=INTERNET),
     "Kamaelia.Chassis.ConnectedServer": Row(ours=SERVERS),
     "Kamaelia.File": Row(ours=FILES),
-    "Kamaelia.Protocol": Row(ours=LIBRARY),
+    **{
+        f"Kamaelia.{name}": Row(ours=LIBRARY)
+        for name in ("Protocol", "XML", "Visualisation", "Automata", "Experimental", "Apps.SA")
+    },
     # Pure: what it knows of the world comes in as arguments.
     CORE: Row(ours=(CORE,), never=(*IO, "logging", "os", "pathlib", "sqlite3")),
     CONFIG: Row(ours=(CORE, CONFIG)),
@@ -215,6 +225,9 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         ("Kamaelia.Internet.TCPServer", "from Kamaelia.Chassis.ConnectedServer import ServerCore"),
         ("Kamaelia.File.Reading", "from Kamaelia.Protocol.SMTP import SMTPServerSession"),
         ("Kamaelia.Protocol.SMTP", "from Kamaelia.Apps.Grey.Core.Types import Attempt"),
+        ("Kamaelia.Protocol.HTTP.HTTPServer", "import h11"),
+        ("Kamaelia.Support.Protocol.DNS.Message", "import h11"),
+        ("Kamaelia.Apps.SA.Time", "from Kamaelia.Apps.Grey.Core.Types import Attempt"),
         ("Kamaelia.Apps.Grey.Core.Decide", "import logging"),
         ("Kamaelia.Apps.Grey.Core.Decide", "from Kamaelia.Support.Protocol.Lines import Lines"),
         ("Kamaelia.Apps.Grey.Core.Decide", "from ..Store.Interface import Store"),

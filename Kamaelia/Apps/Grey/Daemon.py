@@ -27,6 +27,7 @@ from types import FrameType
 from typing import NoReturn
 
 from Axon.Scheduler import scheduler
+from Kamaelia.Apps.Grey import OwnComponents
 from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, find, load
 from Kamaelia.Apps.Grey.Server import GreyServer
 
@@ -99,6 +100,10 @@ def _surroundings(config: Config) -> list[str]:
             problems.append(f"{setting} = {path}: the folder {folder} does not exist: make it")
         elif not os.access(folder, os.W_OK | os.X_OK):
             problems.append(f"{setting} = {path}: this user may not write in {folder}")
+    try:
+        OwnComponents.load_all(config.before_decider)
+    except OwnComponents.OwnComponentError as error:
+        problems.append(str(error))
     return problems
 
 

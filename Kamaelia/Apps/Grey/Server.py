@@ -37,6 +37,7 @@ from typing import Self
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Scheduler import scheduler
+from Kamaelia.Apps.Grey import OwnComponents
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Core.Types import Policy
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
@@ -100,7 +101,8 @@ class GreyServer(component):
     """GreyServer(config, clock=time.time, open_store=None) -> the whole greylister.
 
     clock: seconds since the epoch, for decisions and logs. open_store: makes the store, in its own
-    thread; by default the SQLite file of the configuration."""
+    thread; by default the SQLite file of the configuration. Raises OwnComponentError for what
+    before_decider names and cannot be used."""
 
     Inboxes = {
         "inbox": "object: unused",
@@ -119,6 +121,7 @@ class GreyServer(component):
     ) -> None:
         super().__init__()
         self.config = config
+        self._own = OwnComponents.load_all(config.before_decider)
         self._policy = policy_of(config)
         self._settings = settings_of(config)
         self._clock = clock
@@ -254,8 +257,9 @@ class GreyServer(component):
 
     def make_decider(self) -> component:
         """The component that turns one client's Attempts into Decisions; override it to put one of
-        your own before, behind or in the place of the greylister."""
-        return GreylistDecider(self._policy, self.store, self._clock)
+        your own behind or in the place of the greylister (before it: see before_decider)."""
+        decider = GreylistDecider(self._policy, self.store, self._clock)
+        return OwnComponents.before(self._own, decider)
 
 
 __kamaelia_components__ = (GreyServer,)

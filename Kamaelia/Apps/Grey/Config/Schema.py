@@ -187,6 +187,18 @@ class Config:
         16, 128, "64", "IPv6 clients that share this many bits count as one"
     )
 
+    before_decider: tuple[tuple[Path, str], ...] = _setting(
+        Rows(
+            {
+                "file": Values.Plain("a file", Values.path),
+                "component": Values.Plain("a name in Python", Values.identifier),
+            },
+            lambda rows: tuple((row[0], row[1]) for row in rows),
+        ),
+        "",
+        "components of your own that see each attempt before it is decided",
+    )
+
     # --- memory ---
     database: Path = _setting(
         One(Values.Plain("a file", Values.path)),

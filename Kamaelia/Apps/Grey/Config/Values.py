@@ -25,6 +25,7 @@ from typing import Generic, TypeVar
 
 from Kamaelia.Apps.Grey.Config.Problem import shown
 
+_LONGEST_NAME = 100
 _LONGEST_PATH = 4096  # PATH_MAX of Linux; longer ones fail when they are used
 
 
@@ -142,6 +143,13 @@ def greeting_text(text: str) -> str:
         raise BadValueError("only printable ASCII can be sent in a greeting", "use plain letters")
     if not 1 <= len(text) <= 100:
         raise BadValueError("the text must have 1 to 100 characters", "write a shorter text")
+    return text
+
+
+def identifier(text: str) -> str:
+    """A name of Python's."""
+    if not text.isidentifier() or len(text) > _LONGEST_NAME:
+        raise BadValueError(f"{shown(text)} is no name in Python", "write the name of a class")
     return text
 
 

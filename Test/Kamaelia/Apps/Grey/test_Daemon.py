@@ -142,6 +142,17 @@ def test_a_folder_that_is_missing_is_said_before_anything_starts(
     assert str(tmp_path / "missing") in error
 
 
+def test_own_components_are_tried_before_anything_starts(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = config.with_name("mine.py")
+    own.write_text("\nfrom nothing import Untag\n")
+    with config.open("a") as file:
+        file.write(f"before_decider:\n    {own} Untag\n")
+    assert main(["-c", "-f", str(config)]) == os.EX_CONFIG
+    assert f"{own} Untag: line 2: ModuleNotFoundError" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["-f"], ["word"]])
 def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

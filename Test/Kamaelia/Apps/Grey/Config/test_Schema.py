@@ -52,6 +52,7 @@ DEFAULTS = {
     "pass_lifetime": 36 * 24 * 3600,
     "network_prefix4": 24,
     "network_prefix6": 64,
+    "before_decider": (),
     "database": Path("/var/lib/kamaelia-grey/greylist.sqlite3"),
     "store_failure": FailMode.ACCEPT,
     "sweep_interval": 600,
