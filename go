@@ -31,7 +31,16 @@ PYTHON = VENV / "bin" / "python"
 # Each says for which pyproject.toml and Python the environment was made ready.
 STAMPS = [VENV / "go-test.stamp", VENV / "go-run.stamp"]
 SERIES = "{}.{}".format(*sys.version_info)
-PEERS = ("postfix", "swaks")  # programs the tests talk to, and the Debian packages that hold them
+# Programs the tests talk to, and the Debian packages that hold them.
+PEERS = {
+    "postfix": "postfix",
+    "swaks": "swaks",
+    "chromium": "chromium",
+    "curl": "curl",
+    "dot": "graphviz",
+    "nc": "netcat-openbsd",
+    "openssl": "openssl",
+}
 IN_CI = os.environ.get("CI") == "true"
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -98,7 +107,7 @@ def missing_peers() -> list:
 def prepare_peers() -> list:
     """Install the real programs the tests talk to, where we may; return those still missing."""
     if missing_peers() and apt_works():
-        apt_install(missing_peers())
+        apt_install([PEERS[name] for name in missing_peers()])
     missing = missing_peers()
     if missing:
         fate = "which CI must have" if IN_CI else "their tests will be counted as skipped"
