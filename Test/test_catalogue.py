@@ -2,7 +2,8 @@
 Every component of the library can be found, is explained by its boxes, and has a test.
 
 Catalogues and tools find components by the module's ``__kamaelia_components__``, and show a box by
-the text beside its name in the class: ``type: meaning``.
+the text beside its name in the class: ``type: meaning``. How each of them ends stands in the table
+``SHUTDOWN`` of its test file, and is played here (see Test/Kamaelia/shutdown.py).
 """
 
 import importlib
@@ -14,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from Axon.Component import component
+from Test.Kamaelia.shutdown import Ends, play, plays
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,6 +90,38 @@ def test_a_module_with_components_has_a_test_of_its_own(name: str) -> None:
     if components_in(importlib.import_module(name)):
         *folders, last = name.split(".")
         assert ROOT.joinpath("Test", *folders, f"test_{last}.py").is_file()
+
+
+def shutdown_table(name: str) -> dict[type[component], Ends]:
+    """What the test file of a module says about the ends of its components."""
+    *folders, last = name.split(".")
+    if not ROOT.joinpath("Test", *folders, f"test_{last}.py").is_file():
+        return {}
+    tests = importlib.import_module(".".join(["Test", *folders, f"test_{last}"]))
+    table: dict[type[component], Ends] = getattr(tests, "SHUTDOWN", {})
+    return table
+
+
+LIBRARY = [name for name in module_names() if not name.startswith("Kamaelia.Apps.Grey")]
+SCENES = [
+    pytest.param(scene, ends, id=f"{name}.{item.__name__}-{scene}")
+    for name in LIBRARY
+    for item, ends in shutdown_table(name).items()
+    for scene in plays(ends)
+]
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_every_component_of_the_library_says_how_it_ends(name: str) -> None:
+    components = components_in(importlib.import_module(name))
+    assert sorted(item.__name__ for item in components) == sorted(
+        item.__name__ for item in shutdown_table(name)
+    )
+
+
+@pytest.mark.parametrize(("scene", "ends"), SCENES)
+def test_a_component_ends_as_it_says(scene: str, ends: Ends) -> None:
+    play(scene, ends)
 
 
 class Good(component):

@@ -1,5 +1,5 @@
 """
-What the pages under Docs/axon say that a program prints is what it prints.
+What a page under Docs says that a program prints is what it prints.
 
 A ``text`` block that follows a ``python`` block after the line "It prints:" is that program's
 output. (That the programs run at all is the business of test_docs.py, for every document.)
@@ -20,7 +20,7 @@ SHOWN = re.compile(
     r"^```python\n(?P<program>.*?)^```\n\nIt prints:\n\n```text\n(?P<output>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-PAGES = sorted((ROOT / "Docs" / "axon").glob("*.md"))
+PAGES = sorted((ROOT / "Docs").rglob("*.md"))
 
 
 @dataclass(frozen=True, slots=True)

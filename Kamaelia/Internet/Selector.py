@@ -8,16 +8,41 @@ many descriptors use the scheduler directly.
 
 Example Usage
 -------------
-Inside a component, with an inbox "ready" and an outbox "ask"::
+Wait for one end of a socket pair, while nobody else has to::
 
-    service, _shutdown_service, new = Selector.getSelectorServices()
-    if new is not None:
-        new.activate()
-    self.link((self, "ask"), service)
-    self.send(newReader(self, ((self, "ready"), sock)), "ask")
-    while not self.dataReady("ready"):
-        self.pause()
-        yield 1
+    import socket
+
+    from Axon.Component import component
+    from Axon.Ipc import shutdown
+    from Kamaelia.Internet.Selector import Selector
+    from Kamaelia.IPC import newReader
+
+    class Listener(component):
+        Inboxes = {"ready": "socket: there is something to read", "control": "the shutdown"}
+        Outboxes = {"ask": "newReader: what to watch", "stop": "shutdown: no more", "signal": ""}
+
+        def main(self):
+            ours, theirs = socket.socketpair()
+            service, shutdown_service, new = Selector.getSelectorServices(self.tracker)
+            if new is not None:
+                new.activate()
+            self.link((self, "ask"), service)
+            self.link((self, "stop"), shutdown_service)
+            self.send(newReader(self, ((self, "ready"), ours)), "ask")
+            theirs.sendall(b"now")
+            while not self.dataReady("ready"):
+                self.pause()
+                yield 1
+            print(self.recv("ready").recv(100))
+            self.send(shutdown(), "stop")
+            ours.close()
+            theirs.close()
+
+    Listener().run()
+
+It prints::
+
+    b'now'
 
 Shutdown
 --------

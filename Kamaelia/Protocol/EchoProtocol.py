@@ -15,6 +15,10 @@ Without a network, so that one sees what it does::
 
     Pipeline(DataSource([b"hello ", b"hello"]), EchoProtocol(), ConsoleEchoer()).run()
 
+It prints::
+
+    b'hello 'b'hello'
+
 As a server it is the protocol of a ServerCore: ``ServerCore(protocol=EchoProtocol, port=1500)``.
 A peer that sends without reading fills the socket's box, then waits itself: no more is taken in
 than goes out.

@@ -13,6 +13,21 @@ Example Usage
 -------------
 A mail server that takes everything and keeps nothing::
 
+    # ends: ctrl-c
+    from Axon.Component import component
+    from Kamaelia.Chassis.ConnectedServer import ServerCore
+    from Kamaelia.Chassis.Graphline import Graphline
+    from Kamaelia.Protocol.SMTP import SMTPServerSession
+    from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
+    from Kamaelia.Support.Protocol.SMTP.Events import (
+        DataRequested,
+        MessageComplete,
+        RecipientGiven,
+        SessionEnded,
+    )
+    from Kamaelia.Support.Protocol.SMTP.Replies import Reply
+    from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
+
     class Agreeable(component):
         def main(self):
             while True:

@@ -13,6 +13,10 @@ Example Usage
     from Kamaelia.Util.OneShot import OneShot, TriggeredOneShot
 
     Pipeline(OneShot("anything"), TriggeredOneShot("bang!"), ConsoleEchoer()).run()
+
+It prints::
+
+    bang!
 """
 
 from __future__ import annotations

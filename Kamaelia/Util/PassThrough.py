@@ -15,6 +15,10 @@ The shortest of pipelines with something in the middle::
 
     Pipeline(DataSource(["to", "and", "fro"]), PassThrough(), ConsoleEchoer()).run()
 
+It prints::
+
+    toandfro
+
 A message stays in its inbox while the outbox it goes to leads to a full box, so a limit further
 down holds those further up.
 """

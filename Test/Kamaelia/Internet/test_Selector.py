@@ -20,6 +20,9 @@ from Kamaelia.IPC import (
     removeWriter,
 )
 from Test.Kamaelia.network import Script, Silent, World, reset
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {Selector: Ends(Selector)}
 
 
 class Asker(Silent):

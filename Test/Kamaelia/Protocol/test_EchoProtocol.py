@@ -7,6 +7,9 @@ from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import drive, virtual_scheduler
 from Kamaelia.IPC import serverShutdown, socketShutdown
 from Kamaelia.Protocol.EchoProtocol import EchoProtocol
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {EchoProtocol: Ends(EchoProtocol)}
 
 
 def test_what_comes_in_comes_back_in_order() -> None:

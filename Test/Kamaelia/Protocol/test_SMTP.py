@@ -45,6 +45,13 @@ from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
 from Test.Kamaelia.Apps.Grey.support import LETTER, OK, Act, FakeServer, Gate
 from Test.Kamaelia.network import Script, Silent, World
+from Test.Kamaelia.shutdown import Ends
+
+BY_STATE = "what a shutdown does depends on where the dialogue is: played below, state by state"
+SHUTDOWN = {
+    SMTPServerSession: Ends(None, why=BY_STATE),
+    SMTPClientSession: Ends(None, why=BY_STATE),
+}
 
 FINE = Reply.of(250, "2.0.0", "fine")
 GO_ON = Reply.of(354, "", "go on")

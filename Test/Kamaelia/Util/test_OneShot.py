@@ -5,6 +5,12 @@ import pytest
 from Axon.Ipc import ipc, producerFinished, shutdownMicroprocess
 from Axon.Testing import drive
 from Kamaelia.Util.OneShot import OneShot, TriggeredOneShot
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {
+    OneShot: Ends(lambda: OneShot("now"), ends_alone=True),
+    TriggeredOneShot: Ends(lambda: TriggeredOneShot("then")),
+}
 
 
 @pytest.mark.parametrize("message", ["text", None, ["a", "list"]])

@@ -7,6 +7,9 @@ from Axon.Ipc import ipc, producerFinished, shutdownMicroprocess
 from Axon.Scheduler import scheduler
 from Axon.Testing import collect, drive, virtual_scheduler
 from Kamaelia.Util.PassThrough import PassThrough
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {PassThrough: Ends(PassThrough)}
 
 
 class Reader(component):
