@@ -27,6 +27,10 @@ An echo in the middle, whose Graphline shows its two ends as its own::
     )
     Pipeline(OneShot("hello"), echo, ConsoleEchoer()).run()
 
+It prints::
+
+    hello
+
 Rules. The members are activated, and become its children, when it runs, linked or not; it ends
 when all of them have ended. About shutdowns:
 
@@ -36,6 +40,9 @@ when all of them have ended. About shutdowns:
   shutdownMicroprocess that it was told to hand on, or else a producerFinished. In the linkages: it
   sends nothing of its own.
 * Stopping it from outside (``stop()``) stops the members.
+
+``boxsizes={(name, box): size}`` limits how many messages may wait in an inbox, so that a slow
+member holds a fast one back.
 """
 
 from __future__ import annotations
@@ -44,11 +51,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from Axon.Component import component
-from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Ipc import producerFinished, stops_at_once
 from Axon.Linkage import Passthrough
-from Kamaelia.Chassis.Pipeline import MembersMixin
+from Kamaelia.Chassis.Pipeline import MembersMixin, limit_inbox
 
 Linkages = Mapping[tuple[str, str], tuple[str, str]]
+BoxSizes = Mapping[tuple[str, str], int | None]
 _Boxes = Mapping[str, str] | Collection[str]
 
 _NEAR = 0.8  # of difflib: one wrong or swapped letter in a short name
@@ -59,7 +67,8 @@ class BadLinkages(TypeError, ValueError):  # noqa: N818 - said by what is wrong,
 
 
 class Graphline(MembersMixin, component):
-    """Graphline(linkages, **components) -> the components, linked as the dictionary says.
+    """Graphline(linkages, boxsizes=None, **components) -> the components, linked as the dictionary
+    says.
 
     Raises BadLinkages (both a TypeError and a ValueError), and KeyError for a box that a member
     does not have."""
@@ -73,7 +82,12 @@ class Graphline(MembersMixin, component):
         "signal": "the shutdown that the linkages lead to it, else one when all members have ended",
     }
 
-    def __init__(self, linkages: Linkages | None = None, **components: component) -> None:
+    def __init__(
+        self,
+        linkages: Linkages | None = None,
+        boxsizes: BoxSizes | None = None,
+        **components: component,
+    ) -> None:
         layout = _checked(linkages, components)
         implied_in = [box for name, box in layout if name not in components]
         implied_out = [box for name, box in layout.values() if name not in components]
@@ -94,17 +108,32 @@ class Graphline(MembersMixin, component):
             except KeyError as error:
                 error.add_note(f"in the linkage from {(name, box)} to {(sinkname, sinkbox)}")
                 raise
+        if boxsizes:
+            self._limit(boxsizes)
+
+    def _limit(self, boxsizes: BoxSizes) -> None:
+        for end, size in boxsizes.items():
+            if not _is_end(end):
+                raise BadLinkages(f"boxsizes must be {{(name, box): size}}, not of {end!r}")
+            name, box = end
+            if name not in self.components:
+                _refuse_misspelt(name, self.components)
+            try:
+                limit_inbox(self.components.get(name, self), box, size)
+            except (KeyError, TypeError, ValueError) as error:
+                error.add_note(f"in the boxsizes, of {end}")
+                raise
 
     def main(self) -> Iterator[object]:
         yield self._start(*self.components.values())
         members = list(self.components.values())
-        stop: shutdownMicroprocess | None = None
+        stop: object = None
         while True:
             # Linked onwards, "control" is always empty here: what came to it has gone that way.
             for message in self.Inbox("control"):
-                if isinstance(message, shutdownMicroprocess):
+                if stops_at_once(message):
                     stop = message
-                self._tell_members(message)
+                yield from self._tell_members(message)
             if self._ended(members):
                 break
             self.pause()  # until a message comes there, or a member ends
@@ -113,13 +142,13 @@ class Graphline(MembersMixin, component):
         if all(name in self.components for name in signals):  # none of them is ours
             yield from self.put(stop if stop is not None else producerFinished(self), "signal")
 
-    def _tell_members(self, message: object) -> None:
+    def _tell_members(self, message: object) -> Iterator[object]:
         # No linkages stand for this: it happens once in the life of most graphs, and a box and a
         # linkage for each member would have to be kept for as long.
         linked = {(sink, box) for sink, box in self.layout.values()}
         for name, member in self.components.items():
             if (name, "control") not in linked and "control" in member.inboxes:
-                member.inboxes["control"].deliver(message)
+                yield from self._tell(member, message)
 
 
 def _checked(linkages: Linkages | None, components: Mapping[str, object]) -> Linkages:
@@ -143,9 +172,13 @@ def _checked(linkages: Linkages | None, components: Mapping[str, object]) -> Lin
     return linkages
 
 
-def _is_pair_of_ends(pair: object) -> bool:
-    match pair:
-        case ([str(), str()], [str(), str()]):
+def _is_pair_of_ends(pair: tuple[object, object]) -> bool:
+    return all(map(_is_end, pair))
+
+
+def _is_end(end: object) -> bool:
+    match end:
+        case [str(), str()]:
             return True
         case _:
             return False

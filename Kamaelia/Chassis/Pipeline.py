@@ -15,6 +15,10 @@ Count to three::
 
     Pipeline(DataSource(["one ", "two ", "three"]), ConsoleEchoer()).run()
 
+It prints::
+
+    one two three
+
 Rules:
 
 * The boxes are linked at once, so a wrong box is an error where the Pipeline is made. The members
@@ -22,6 +26,8 @@ Rules:
 * It sends nothing of its own, and ends when all its members have ended. Stopping it from outside
   (``stop()``) stops them.
 * ``Pipeline(..., circular=True)``: the last member feeds the first, and nothing comes out.
+* A number before a member limits the messages that may wait in its "inbox" (None: no limit), so
+  ``Pipeline(reader, 5, writer)`` lets a slow writer hold a fast reader back.
 """
 
 from __future__ import annotations
@@ -31,8 +37,9 @@ from contextlib import ExitStack
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from Axon.Box import Inbox
 from Axon.Component import component
-from Axon.Ipc import newComponent
+from Axon.Ipc import newComponent, stops_at_once
 from Axon.Linkage import Passthrough
 
 if TYPE_CHECKING:
@@ -63,6 +70,40 @@ class MembersMixin(_Base):
             members.pop()
         return not members
 
+    def _start_in_place(self, member: component) -> newComponent:
+        """As _start; and for as long as the member lives our inbox and outbox are its own.
+
+        Raises KeyError if it has none."""
+        try:
+            place = member.inboxes["inbox"].final()
+            limit = place.getSize()
+            place.setSize(None)  # what waits for it here may be more than it takes at a time
+            try:
+                self.link((self, "inbox"), (member, "inbox"), Passthrough.INBOX_TO_INBOX)
+            finally:
+                place.setSize(limit)
+            self.link((member, "outbox"), (self, "outbox"), Passthrough.OUTBOX_TO_OUTBOX)
+        except KeyError as error:
+            error.add_note(f"{self.name} passes its 'inbox' and 'outbox' on to {member.name}")
+            raise
+        # In the very moment of its end: what comes then waits here for the next one.
+        member.call_on_close(lambda: self.unlink(member))
+        return self._start(member)
+
+    def _tell(self, member: component, message: object) -> Iterator[object]:
+        """Put a message into a member's control, when there is room. One that has none, and so
+        cannot be told to stop at once, is stopped."""
+        control = member.inboxes.get("control")
+        if control is None:
+            if stops_at_once(message):
+                member.stop()
+            return
+        while isinstance(place := control.final(), Inbox) and place.isFull():
+            place.wake_on_collection(self)
+            self.pause()
+            yield 1
+        control.deliver(message)
+
     def stop(self) -> None:
         """End it and its members without another turn of theirs."""
         with ExitStack() as stops:  # each is called, whatever another one raises
@@ -73,10 +114,11 @@ class MembersMixin(_Base):
 
 
 class Pipeline(MembersMixin, component):
-    """Pipeline(*components, circular=False, **attributes) -> the components, linked in a line.
+    """Pipeline(*components, circular=False, **attributes) -> the components, linked in a line; an
+    int or None before one is the size of its inbox.
 
-    Raises ValueError if there are none, TypeError for what is no component, KeyError for a member
-    without the boxes that link it."""
+    Raises ValueError if there are none or a size is negative, TypeError for what is no component,
+    KeyError for a member without the boxes that link it."""
 
     Inboxes = {
         "inbox": "object: handed to the first member",
@@ -89,22 +131,22 @@ class Pipeline(MembersMixin, component):
 
     circular = False
 
-    def __init__(self, *components: component, **attributes: object) -> None:
-        if not components:
+    def __init__(self, *components: component | int | None, **attributes: object) -> None:
+        members, sizes = _members_and_sizes(components)
+        if not members:
             raise ValueError("Pipeline() is empty: give it at least one component")
-        for place, member in enumerate(components, 1):
-            if not isinstance(member, component):
-                raise TypeError(f"Pipeline takes component instances; argument {place}: {member!r}")
         super().__init__(**attributes)
-        self.components = components
-        first, last = components[0], components[-1]
-        for one, following in pairwise(components):
+        self.components = tuple(members)
+        first, last = members[0], members[-1]
+        for one, following in pairwise(members):
             self._join(one, following)
         self._join(self, first, Passthrough.INBOX_TO_INBOX)
         if self.circular:
             self._join(last, first)
         else:
             self._join(last, self, Passthrough.OUTBOX_TO_OUTBOX)
+        for member, size in sizes:
+            limit_inbox(member, "inbox", size)
 
     def _join(
         self,
@@ -128,6 +170,43 @@ class Pipeline(MembersMixin, component):
         while not self._ended(members):
             self.pause()  # until one of them ends: that wakes us
             yield 1
+
+
+def limit_inbox(thecomponent: component, box: str, size: int | None) -> None:
+    """Let so many messages wait where this inbox leads, which may be the inbox of a member.
+
+    Raises KeyError, TypeError or ValueError."""
+    place = thecomponent.inboxes[box].final()
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
+        raise TypeError(f"the size of a box is a number of messages or None, not {size!r}")
+    if size is not None and size < 0:
+        raise ValueError(f"the size of a box is 0 messages or more, not {size}")
+    place.setSize(size)
+
+
+_Sizes = list[tuple[component, int | None]]
+
+
+def _members_and_sizes(
+    arguments: tuple[component | int | None, ...],
+) -> tuple[list[component], _Sizes]:
+    """The components among the arguments, and the sizes that stand before some of them."""
+    members: list[component] = []
+    sizes: _Sizes = []
+    of_next: list[int | None] = []
+    for place, item in enumerate(arguments, 1):
+        if isinstance(item, component):
+            members.append(item)
+            sizes += [(item, size) for size in of_next]
+            of_next = []
+        elif (item is None or isinstance(item, int)) and place < len(arguments) and not of_next:
+            of_next = [item]
+        else:
+            raise TypeError(
+                f"Pipeline takes component instances, and a size before one; argument {place}:"
+                f" {item!r}"
+            )
+    return members, sizes
 
 
 __kamaelia_components__ = (Pipeline,)

@@ -8,10 +8,11 @@ import pytest
 
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
-from Axon.Testing import drive, virtual_scheduler
-from Kamaelia.Chassis.Graphline import BadLinkages, Graphline, Linkages
+from Axon.Testing import drive, harness, virtual_scheduler
+from Kamaelia.Chassis.Graphline import BadLinkages, BoxSizes, Graphline, Linkages
 from Kamaelia.Util.DataSource import DataSource
 from Kamaelia.Util.PassThrough import PassThrough
+from Test.Kamaelia.shutdown import Ends
 
 
 class Recorder(component):
@@ -54,6 +55,11 @@ class Counting(Graphline):
         for result in super().main():
             self.turns += 1
             yield result
+
+
+SHUTDOWN = {
+    Graphline: Ends(lambda: Graphline(A=PassThrough(), B=PassThrough(), linkages={})),
+}
 
 
 # ---- linkages
@@ -214,6 +220,15 @@ def test_control_linked_to_another_kind_of_box_goes_only_there() -> None:
     assert (chosen.got, chosen.told, other.told) == (["x"], [], [])
 
 
+def test_control_not_linked_a_member_whose_control_is_full_is_told_when_it_has_room() -> None:
+    member = Recorder()
+    member.setInboxSize("control", 1)
+    with harness(Graphline(A=member, linkages={})) as h:
+        h.put_all(["one", "two", stop := producerFinished()], "control")
+        h.expect_end()
+        assert member.told == ["one", "two", stop]
+
+
 # ---- signal
 
 
@@ -290,6 +305,90 @@ def test_signal_waits_for_room() -> None:
     runner.call_later(1, lambda: slow.activate(Scheduler=runner))
     runner.runThreads()
     assert [type(message) for message in slow.got] == [str, producerFinished]
+
+
+# ---- sizes of boxes
+
+
+def test_boxsizes_limit_the_inboxes_of_members() -> None:
+    one, other = PassThrough(), PassThrough()
+    Graphline(
+        A=one,
+        B=other,
+        linkages={("A", "outbox"): ("B", "inbox")},
+        boxsizes={("A", "inbox"): 3, ("B", "inbox"): None, ("B", "control"): 1},
+    )
+    sizes = [box.getSize() for box in (one.inboxes["inbox"], *other.inboxes.values())]
+    assert sizes == [3, None, 1]
+
+
+def test_boxsizes_hold_a_source_back_and_nothing_is_lost() -> None:
+    class Slow(Recorder):
+        most = 0
+
+        def main(self) -> Iterator[object]:
+            self.got = []
+            while len(self.got) < 20:
+                self.pause(1)
+                yield 1
+                self.most = max(self.most, self.dataReady("inbox"))
+                if self.dataReady("inbox"):
+                    self.got.append(self.recv("inbox"))
+
+    slow = Slow()
+    drive(
+        Graphline(
+            A=DataSource(range(20)),
+            B=slow,
+            linkages={("A", "outbox"): ("B", "inbox")},
+            boxsizes={("B", "inbox"): 2},
+        )
+    )
+    assert (slow.got, slow.most) == (list(range(20)), 2)
+
+
+@pytest.mark.parametrize("ours", ["self", ""])
+def test_the_size_of_an_inbox_of_the_graphline_is_that_of_the_one_it_leads_to(ours: str) -> None:
+    inner = PassThrough()
+    Graphline(A=inner, linkages={(ours, "x"): ("A", "inbox")}, boxsizes={(ours, "x"): 2})
+    assert inner.inboxes["inbox"].getSize() == 2
+
+
+@pytest.mark.parametrize(
+    ("boxsizes", "kind"),
+    [
+        ({("A", "inbx"): 1}, KeyError),
+        ({("A", "outbox"): 1}, KeyError),
+        ({("A", "inbox"): -1}, ValueError),
+        ({("A", "inbox"): "1"}, TypeError),
+        ({("A",): 1}, BadLinkages),
+        ({"A": 1}, BadLinkages),
+        ({("AAAAB", "inbox"): 1}, BadLinkages),
+    ],
+)
+def test_boxsizes_of_what_is_not_there_are_refused(
+    boxsizes: BoxSizes, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind):
+        Graphline(A=PassThrough(), AAAAA=PassThrough(), linkages={}, boxsizes=boxsizes)
+
+
+# ---- failures
+
+
+def test_a_member_that_fails_under_a_guard_is_not_waited_for() -> None:
+    class Failing(component):
+        def main(self) -> Iterator[object]:
+            yield 1
+            raise ValueError("bad")
+
+    failures: list[Exception] = []
+    graph = Graphline(A=Failing(), B=DataSource([]), linkages={})
+    graph.isolate(lambda culprit, error: failures.append(error))
+    with harness(graph) as h:
+        h.expect("signal", producerFinished)
+        h.expect_end()
+    assert [type(error) for error in failures] == [ValueError]
 
 
 # ---- mistakes

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
-from Axon.Testing import collect, drive, virtual_scheduler
+from Axon.Testing import collect, drive, harness, virtual_scheduler
 from Kamaelia.Chassis.Pipeline import Pipeline
 from Kamaelia.Util.DataSource import DataSource
 from Kamaelia.Util.PassThrough import PassThrough
+from Test.Kamaelia.shutdown import Ends
 
 
 class Adder(component):
@@ -62,6 +64,9 @@ class Counting(Pipeline):
         for result in super().main():
             self.turns += 1
             yield result
+
+
+SHUTDOWN = {Pipeline: Ends(lambda: Pipeline(PassThrough(), PassThrough()))}
 
 
 def test_data_goes_from_member_to_member_and_out() -> None:
@@ -196,6 +201,69 @@ def test_an_empty_one_is_an_error_where_it_is_made() -> None:
 def test_what_is_no_component_is_an_error_that_says_which_argument(wrong: object) -> None:
     with pytest.raises(TypeError, match="argument 2"):
         Pipeline(Adder(), wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_number_before_a_member_is_the_size_of_its_inbox(size: int) -> None:
+    last = Adder()
+    with harness(Pipeline(PassThrough(), size, last)) as h:
+        last.inboxes["inbox"].deliver(0)
+        assert last.inboxes["inbox"].getSize() == size
+        h.put_all(range(10))
+        h.expect_all("outbox", [1, *range(1, 11)])
+
+
+def test_a_number_before_the_first_member_holds_those_back_who_send_to_the_pipeline() -> None:
+    pipeline = Pipeline(2, Adder())
+    for number in range(2):
+        pipeline.inboxes["inbox"].deliver(number)
+    with pytest.raises(noSpaceInBox):
+        pipeline.inboxes["inbox"].deliver(3)
+
+
+def test_a_number_before_a_pipeline_is_the_size_of_its_first_members_inbox() -> None:
+    first = Adder()
+    Pipeline(Adder(), 2, Pipeline(Pipeline(first), Adder()))
+    assert first.inboxes["inbox"].getSize() == 2
+
+
+def test_none_before_a_member_takes_its_limit_away_and_the_others_keep_theirs() -> None:
+    limited, unlimited = Adder(), Adder()
+    for member in (limited, unlimited):
+        member.setInboxSize("inbox", 4)
+    pipeline = Pipeline(limited, None, unlimited)
+    assert pipeline.components == (limited, unlimited)
+    assert limited.inboxes["inbox"].getSize() == 4
+    assert unlimited.inboxes["inbox"].getSize() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [((1, 2), 2), ((None, None), 2), ((1,), 1), ((None,), 1)],
+)
+def test_a_size_that_is_not_before_a_member_is_an_error_that_says_which_argument(
+    arguments: tuple[int | None, ...], place: int
+) -> None:
+    with pytest.raises(TypeError, match=f"argument {place}:"):
+        Pipeline(*arguments)
+    with pytest.raises(TypeError, match=f"argument {place + 1}:"):
+        Pipeline(Adder(), *arguments)
+
+
+@pytest.mark.parametrize("wrong", [-1, True])
+def test_a_size_that_is_none_is_an_error(wrong: int) -> None:
+    with pytest.raises((TypeError, ValueError), match="size of a box"):
+        Pipeline(wrong, Adder())
+
+
+def test_a_member_that_fails_under_a_guard_is_not_waited_for() -> None:
+    pipeline, failures = Pipeline(Failing(), PassThrough()), []
+    pipeline.isolate(lambda culprit, error: failures.append(error))
+    with harness(pipeline) as h:
+        h.put("bad")
+        h.expect("signal", producerFinished)  # the last member's, who heard of the failed one's end
+        h.expect_end()
+    assert [type(error) for error in failures] == [ValueError]
 
 
 def test_a_member_without_the_boxes_is_an_error_that_names_them() -> None:

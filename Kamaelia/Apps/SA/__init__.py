@@ -1,0 +1,1 @@
+"""Small pieces for applications: time, sinks for tests, a time to live."""

@@ -1,0 +1,1 @@
+"""Sources of values that go on by themselves."""

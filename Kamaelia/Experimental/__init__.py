@@ -1,0 +1,1 @@
+"""Components whose interface may still change."""
