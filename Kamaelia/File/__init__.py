@@ -1,0 +1,1 @@
+"""Components that read and write files."""
