@@ -2,17 +2,24 @@
 Send messages from a list
 =========================
 A DataSource sends what an iterable gives, one message a turn; the iterable may be without end. A
-TriggeredSource sends the same message again for each one that comes in.
+TriggeredSource (a prefab, made of a PureTransformer) sends the same message again for each one that
+comes in.
 
 Example Usage
 -------------
-Print "apple", "pear", "plum"::
+Three lines of text::
 
     from Kamaelia.Chassis.Pipeline import Pipeline
     from Kamaelia.Util.Console import ConsoleEchoer
     from Kamaelia.Util.DataSource import DataSource
 
     Pipeline(DataSource(["apple\\n", "pear\\n", "plum\\n"]), ConsoleEchoer()).run()
+
+It prints::
+
+    apple
+    pear
+    plum
 
 While the receiver's box is full both wait until it has room.
 """
@@ -23,7 +30,7 @@ from collections.abc import Iterable, Iterator
 
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
-from Kamaelia.Util.PassThrough import PassThrough
+from Kamaelia.Util.PureTransformer import PureTransformer
 
 _END = object()
 
@@ -64,24 +71,10 @@ class DataSource(component):
         self.send(producerFinished(self), "signal")
 
 
-class TriggeredSource(PassThrough):
-    """TriggeredSource(msg) -> sends msg for every message that comes in."""
-
-    Inboxes = {
-        "inbox": "object: a trigger, what it is does not matter",
-        "control": "the shutdown: any message here is handed on",
-    }
-    Outboxes = {
-        "outbox": "object: msg, once for each trigger",
-        "signal": "the shutdown that came in, and whatever else came to control",
-    }
-
-    def __init__(self, msg: object) -> None:
-        super().__init__()
-        self.msg = msg
-
-    def _change(self, message: object) -> object:
-        return self.msg
+def TriggeredSource(msg: object) -> PureTransformer:  # noqa: N802 - the original's name
+    """TriggeredSource(msg) -> sends msg for every message that comes in, unless it is None."""
+    return PureTransformer(lambda _: msg)
 
 
-__kamaelia_components__ = (DataSource, TriggeredSource)
+__kamaelia_components__ = (DataSource,)
+__kamaelia_prefabs__ = (TriggeredSource,)

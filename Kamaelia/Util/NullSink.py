@@ -7,7 +7,7 @@ through.
 
 Example Usage
 -------------
-::
+Nothing is printed::
 
     from Kamaelia.Chassis.Pipeline import Pipeline
     from Kamaelia.Util.DataSource import DataSource
@@ -18,12 +18,13 @@ Example Usage
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-from Axon.Component import component
+from Kamaelia.Util.MessageLoop import MessageLoop
+from Kamaelia.Util.Stopping import EndsOnAnyControl
 
 
-class nullSinkComponent(component):
+class nullSinkComponent(EndsOnAnyControl, MessageLoop):
     """nullSinkComponent() -> takes messages, keeps none, ends on any control message."""
 
     Inboxes = {
@@ -32,17 +33,11 @@ class nullSinkComponent(component):
     }
     Outboxes = {
         "outbox": "object: never sent",
-        "signal": "the shutdown that came in",
+        "signal": "the shutdown that came in, and whatever else came to control",
     }
 
-    def main(self) -> Iterator[object]:
-        while not self.dataReady("control"):
-            for _ in self.Inbox("inbox"):
-                pass
-            self.pause()
-            yield 1
-        for message in self.Inbox("control"):
-            self.send(message, "signal")
+    def results(self, message: object) -> Iterable[object]:
+        return ()
 
 
 __kamaelia_components__ = (nullSinkComponent,)

@@ -7,6 +7,9 @@ from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import collect, drive, virtual_scheduler
 from Kamaelia.Util.DataSource import DataSource, TriggeredSource
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {DataSource: Ends(lambda: DataSource([1, 2]), ends_alone=True)}
 
 
 class Slow(component):
@@ -87,3 +90,11 @@ def test_a_triggered_source_sends_its_message_for_each_that_comes() -> None:
     stop = producerFinished()
     out = drive(TriggeredSource("tick"), inbox=[1, None, "x"], control=[stop])
     assert (out["outbox"], out["signal"]) == (["tick"] * 3, [stop])
+
+
+def test_a_triggered_source_ends_on_a_shutdown_microprocess_too() -> None:
+    stop = shutdownMicroprocess()
+    assert drive(TriggeredSource("tick"), inbox=[1], control=[stop]) == {
+        "outbox": [],
+        "signal": [stop],
+    }

@@ -5,6 +5,9 @@ import pytest
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import drive
 from Kamaelia.Util.NullSink import nullSinkComponent
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {nullSinkComponent: Ends(nullSinkComponent)}
 
 
 def test_messages_are_taken_and_not_kept() -> None:
