@@ -227,21 +227,24 @@ def _box(process: component, box: AnyBox, traffic: Traffic | None) -> BoxState:
 
 
 def _links(found: dict[microprocess, None], traffic: Traffic | None) -> Iterator[LinkState]:
-    for process in found:
-        for box in _boxes(process) if isinstance(process, component) else ():
-            target = box.target
-            if target is not None and target.owner in found:
-                yield LinkState(
-                    source=_end(box),
-                    sink=_end(target),
-                    passthrough=_passthrough(box, target),
-                    messages=None if traffic is None else traffic.over.get(box, 0),
-                )
+    # Not box.owner: that is who is woken, and a component that never sleeps, such as a socket's,
+    # has put somebody else there.
+    owners = {
+        box: process for process in found if isinstance(process, component) for box in _boxes(process)
+    }
+    for box, process in owners.items():
+        target = box.target
+        if target is not None and target in owners:
+            yield LinkState(
+                source=_end(process, box),
+                sink=_end(owners[target], target),
+                passthrough=_passthrough(box, target),
+                messages=None if traffic is None else traffic.over.get(box, 0),
+            )
 
 
-def _end(box: AnyBox) -> End:
+def _end(owner: microprocess, box: AnyBox) -> End:
     direction = Direction.IN if isinstance(box, Inbox) else Direction.OUT
-    owner: Any = box.owner
     return End(owner.id, direction, _text(box.name))
 
 

@@ -42,6 +42,7 @@ def components_in(module: ModuleType) -> list[type[component]]:
         if inspect.isclass(item)
         and issubclass(item, component)
         and item.__module__ == module.__name__
+        and name == item.__name__  # an older name of it is no other component
         and not name.startswith("_")
     ]
 

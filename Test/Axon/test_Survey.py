@@ -12,6 +12,7 @@ from Axon.Ipc import WaitComplete
 from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
 from Axon.Snapshot import BoxState, ComponentState, Direction, End, Snapshot, State
+from Axon.Storage import Nobody
 from Axon.Survey import between_turns, snapshot
 from Axon.Testing import virtual_scheduler
 from Test.Axon.scripts import Script, Threaded, run, sleeper, wait_for
@@ -112,6 +113,19 @@ def test_links_are_followed_to_components_that_are_not_scheduled(engine: schedul
         (End(ids["outer"], Direction.IN, "inbox"), End(ids["inner"], Direction.IN, "inbox"), 1),
         (End(ids["inner"], Direction.OUT, "outbox"), End(ids["far"], Direction.IN, "inbox"), 0),
         (End(ids["inner"], Direction.OUT, "signal"), End(ids["outer"], Direction.OUT, "signal"), 2),
+    }
+
+
+def test_links_of_a_box_whose_owner_is_never_woken_are_told(engine: scheduler) -> None:
+    first, second = Script(sleeper, "first"), Script(sleeper, "second")
+    first.link((first, "outbox"), (second, "inbox"))
+    second.link((second, "inbox"), (first, "inbox"), passthrough=1)
+    second.inboxes["inbox"].owner = Nobody()  # as a socket's component does
+    taken = taken_from(engine, first, second)
+    one, two = named(taken, "first").id, named(taken, "second").id
+    assert {(link.source.component, link.sink.component) for link in taken.links} == {
+        (one, two),
+        (two, one),
     }
 
 
