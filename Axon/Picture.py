@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from Axon.Instruments import plain
-from Axon.Snapshot import BoxState, ComponentState, End, Snapshot, State
+from Axon.Snapshot import BoxState, ComponentState, End, LinkState, Snapshot, State
 
 _DEEPEST = 40  # levels of a tree that are indented; nobody reads more
 _PLACE_WIDTH = 60
@@ -170,17 +170,69 @@ def _box(box: BoxState) -> str:
 
 
 def mermaid(taken: Snapshot) -> str:
-    """A flowchart: a box each component, an arrow each link, with the messages on it if counted.
-    Links within a container, which only pass a box on, are dotted."""
+    """A flowchart: a node each component, an arrow each link, with the messages on it if counted.
+
+    A component that looks after others is a frame around them; those of its boxes that are linked
+    are small round nodes inside, as Mermaid cannot draw an arrow from a frame to its content. Links
+    that only pass a box on are dotted."""
     lines = ["flowchart LR"]
-    lines += [f'    c{one.id}["{_label(_name(one))}"]' for one in taken.components]
-    for link in taken.links:
-        arrow = "-.->" if link.passthrough else "-->"
-        text = f"{_label(link.source.box)} to {_label(link.sink.box)}"
-        if link.messages is not None:
-            text += f": {link.messages}"
-        lines.append(f'    c{link.source.component} {arrow}|"{text}"| c{link.sink.component}')
+    ports: dict[End, str] = {}
+    linked = linked_boxes(taken)
+    for one, depth, opens in nested(taken):
+        indent = "    " * (min(depth, _DEEPEST) + 1)
+        if one is None:
+            lines.append(f"{indent}end")
+        elif not opens:
+            lines.append(f'{indent}c{one.id}["{_label(_name(one))}"]')
+        else:
+            lines.append(f'{indent}subgraph s{one.id}["{_label(_name(one))}"]')
+            for end in linked.get(one.id, ()):
+                ports[end] = f"b{len(ports) + 1}"
+                lines.append(f'{indent}    {ports[end]}(["{_label(end.box)}"])')
+    lines += [_arrow(link, ports) for link in taken.links]
     return "\n".join(lines) + "\n"
+
+
+def _arrow(link: LinkState, ports: dict[End, str]) -> str:
+    source, sink = (ports.get(end, f"c{end.component}") for end in (link.source, link.sink))
+    text = "" if link.source in ports else _label(link.source.box)
+    if link.sink not in ports:
+        text += f" to {_label(link.sink.box)}"
+    if link.messages is not None:
+        text += f": {link.messages}"
+    arrow = "-.->" if link.passthrough else "-->"
+    return f"    {source} {arrow}" + (f'|"{text.strip()}"| ' if text else " ") + sink
+
+
+def linked_boxes(taken: Snapshot) -> dict[int, dict[End, None]]:
+    """By a component's id: those of its boxes at which a link begins or ends, in that order."""
+    found: dict[int, dict[End, None]] = {}
+    for link in taken.links:
+        for end in (link.source, link.sink):
+            found.setdefault(end.component, {})[end] = None
+    return found
+
+
+def nested(taken: Snapshot) -> Iterator[tuple[ComponentState | None, int, bool]]:
+    """All components, each before those it looks after: (component, depth, True if others are
+    inside); (None, depth, False) after the last of these. Who claims to be inside himself, by
+    whatever detour, is left out, and what is deeper than anybody reads is put side by side."""
+    known = {one.id: one for one in taken.components}
+    inside: dict[int | None, list[ComponentState]] = {}
+    for one in known.values():
+        inside.setdefault(one.parent if one.parent in known else None, []).append(one)
+    # A stack and not recursion, as in tree().
+    stack: list[tuple[ComponentState | None, int]] = [
+        (one, 0) for one in reversed(inside.get(None, []))
+    ]
+    while stack:
+        top, depth = stack.pop()
+        within = [] if top is None else inside.get(top.id, [])
+        opens = bool(within) and depth < _DEEPEST
+        yield top, depth, opens
+        if opens:
+            stack.append((None, depth))
+        stack += [(child, depth + opens) for child in reversed(within)]
 
 
 def _label(name: str) -> str:

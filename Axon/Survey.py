@@ -230,7 +230,10 @@ def _links(found: dict[microprocess, None], traffic: Traffic | None) -> Iterator
     # Not box.owner: that is who is woken, and a component that never sleeps, such as a socket's,
     # has put somebody else there.
     owners = {
-        box: process for process in found if isinstance(process, component) for box in _boxes(process)
+        box: process
+        for process in found
+        if isinstance(process, component)
+        for box in _boxes(process)
     }
     for box, process in owners.items():
         target = box.target

@@ -57,7 +57,10 @@ LIBRARY = (
 )
 PARTS = (CORE, CONFIG, STORE, f"{GREY}.GreylistDecider")
 DOORS = tuple(f"{GREY}.{name}" for name in ("FrontDoor", "Sync", "Watch"))
-TOP = tuple(f"{GREY}.{name}" for name in ("Server", "Daemon", "Control", "Demo", "__main__", "OwnComponents"))
+TOP = tuple(
+    f"{GREY}.{name}"
+    for name in ("Server", "Daemon", "Control", "Demo", "__main__", "OwnComponents")
+)
 EVERYTHING = (*LIBRARY, *PARTS, *DOORS, *TOP)
 
 LAYERS: dict[str, Row] = {

@@ -9,11 +9,16 @@ what it finds: docstrings, signatures, and the box tables of components (``type:
     python Tools/DocGen.py --check    # only say which are not as they would be written; exit code 1
 
 The pages are the same on every machine: nothing in them is an address, a date or a number that was
-given at run time. Private names are left out; what a class inherits is only named. Applications
-(Kamaelia.Apps) are not part of the reference: their parts are promised to nobody, and
+given at run time. Private names are left out; what a class inherits is only named. The application
+Kamaelia.Apps.Grey is not part of the reference: its parts are promised to nobody, and
 Docs/architecture.md shows how they stand together.
 
-DocText.py beside this file makes Markdown of the docstrings.
+The components of the library have pictures, drawn from their boxes and their examples and laid out
+by Graphviz (``dot``, which is needed only to draw anew what has changed).
+
+Beside this file: DocText.py makes Markdown of the docstrings, DocMembers.py says what there is to
+say of a class, DocPurpose.py sorts the catalogue, DocPictures.py draws, and DocScenes.py has the
+pictures of the other documents.
 """
 
 from __future__ import annotations
@@ -23,20 +28,34 @@ import ast
 import enum
 import importlib
 import inspect
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from types import FunctionType, MemberDescriptorType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
+if __name__ == "__main__":  # in a checkout it need not be installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from DocMembers import (
+    LONGEST_VALUE,
+    boxes,
+    constructor,
+    described,
+    is_public,
+    members,
+    settings,
+)
+from DocPictures import FOLDER, of_component, of_example, with_picture
+from DocPurpose import Purpose, purpose
+from DocScenes import SCENES
 from DocText import cell, markdown, opening, prose, summary, table, title
+from DotText import Drawing
+from Svg import GraphvizError, key, key_of, picture
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = "<!-- Made by Tools/DocGen.py: change the docstrings, and run it again. -->"
-TYPED = re.compile(r"(?P<type>[\w.\[\](), |\"'*]+): (?P<meaning>\S.*)", re.DOTALL)
-LONGEST_VALUE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +67,7 @@ class Shelf:
     title: str
     about: str
     leave_out: tuple[str, ...] = ()
+    pictures: bool = False
 
 
 SHELVES = (
@@ -63,7 +83,8 @@ SHELVES = (
         "Reference of the component library",
         "What is there to be wired together. How components work is told in "
         "[the concepts](../../axon/README.md).",
-        ("Kamaelia.Apps",),
+        ("Kamaelia.Apps.Grey",),
+        pictures=True,
     ),
 )
 
@@ -83,10 +104,6 @@ def module_names(shelf: Shelf) -> list[str]:
         if not private and not name.startswith(shelf.leave_out or ("\0",)):
             found.append(name)
     return sorted(found, key=lambda name: (name.count(".") > 0, name.lower()))
-
-
-def is_public(name: str) -> bool:
-    return not name.startswith("_")
 
 
 def own(module: ModuleType, kind: type | tuple[type, ...]) -> dict[str, Any]:
@@ -122,66 +139,16 @@ def assignments(module: ModuleType) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in ("log", "__all__")}
 
 
-class _Text:
-    """Stands in a signature for something whose repr would show an address or a module's path."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-def type_text(annotation: object) -> str:
-    if isinstance(annotation, str):
-        text = annotation
-    elif isinstance(annotation, type) and not hasattr(annotation, "__args__"):
-        text = annotation.__qualname__
-    else:
-        text = str(annotation)
-    return re.sub(r"\b(?:[a-zA-Z_]\w*\.)+(?=[A-Za-z_])", "", text).replace("NoneType", "None")
-
-
-def value_text(value: object) -> str:
-    """A default as it would be written, or dots where that cannot be told shortly."""
-    if isinstance(value, enum.Enum):
-        return f"{type(value).__name__}.{value.name}"
-    if isinstance(value, type | FunctionType) or inspect.isbuiltin(value):
-        return str(value.__name__)
-    if isinstance(value, set | frozenset):
-        inner = ", ".join(sorted(map(value_text, value)))
-        return f"{{{inner}}}" if inner else f"{type(value).__name__}()"
-    text = repr(value)
-    plain = isinstance(value, bool | int | float | str | bytes | tuple | list | dict | None)
-    return text if plain and len(text) <= LONGEST_VALUE and " at 0x" not in text else "..."
-
-
-def signature(function: Callable[..., object], *, bound: bool) -> str:
-    try:
-        found = inspect.signature(function)
-    except (ValueError, TypeError):
-        return "(...)"
-    parameters = []
-    for parameter in list(found.parameters.values())[int(bound) :]:
-        if parameter.default is not parameter.empty:
-            parameter = parameter.replace(default=_Text(value_text(parameter.default)))
-        if parameter.annotation is not parameter.empty:
-            parameter = parameter.replace(annotation=_Text(type_text(parameter.annotation)))
-        parameters.append(parameter)
-    result = found.return_annotation
-    if result is not found.empty:
-        result = _Text(type_text(result))
-    return str(found.replace(parameters=parameters, return_annotation=result))
-
-
 # ---- pages
 
 
 class Writer:
-    """Writer(shelves) -> pages(): path under the root -> text."""
+    """Writer(shelves) -> pages(): path under the root -> text; then also pictures: path -> drawing,
+    for those pages."""
 
     def __init__(self, shelves: Sequence[Shelf] = SHELVES) -> None:
         self._shelves = shelves
+        self.pictures: dict[str, Drawing] = {}
         self._names = {shelf: module_names(shelf) for shelf in shelves}
         self._page_of = {
             name: f"{shelf.folder}/{self._file(shelf, name)}"
@@ -218,9 +185,7 @@ class Writer:
     def _index(self, shelf: Shelf, modules: list[ModuleType]) -> str:
         page = f"{shelf.folder}/README.md"
         parts = [f"# {shelf.title}", MADE, shelf.about]
-        offered = [row for module in modules for row in self._offers(module, page)]
-        if offered:
-            parts += ["## Components", table(["Component", "What it does"], offered)]
+        parts += self._catalogue(modules, page)
         rows = [
             [f"[{module.__name__}]({self._file(shelf, module.__name__)})", cell(title(module))]
             for module in modules
@@ -228,10 +193,27 @@ class Writer:
         parts += ["## Modules", table(["Module", "What it is"], rows)]
         return "\n\n".join(parts) + "\n"
 
-    def _offers(self, module: ModuleType, page: str) -> Iterator[list[str]]:
-        listed = getattr(module, "__kamaelia_components__", ())
-        for item in (*listed, *getattr(module, "__kamaelia_prefabs__", ())):
-            yield [self._link(item, page), cell(summary(item) or title(module))]
+    def _catalogue(self, modules: list[ModuleType], page: str) -> Iterator[str]:
+        """All components by what they are for."""
+        rows: dict[Purpose, list[list[str]]] = {kind: [] for kind in Purpose}
+        for module in modules:
+            for item in offered(module):
+                text = cell(summary(item) or title(module))
+                rows[purpose(item)].append([self._link(item, page), text])
+        if any(rows.values()):
+            yield "## Components"
+        for kind, found in rows.items():
+            if found:
+                yield f"### {kind.title}"
+                yield f"{kind.about[0].upper()}{kind.about[1:]}."
+                yield table(["Component", "What it does"], found)
+
+    def _image(self, page: str, name: str, drawing: Drawing | None) -> str:
+        """The line that shows a picture, which is remembered; nothing if there is none."""
+        if drawing is None:
+            return ""
+        self.pictures[f"{page.rpartition('/')[0]}/{FOLDER}/{name}.svg"] = drawing
+        return f"![{drawing.title}]({FOLDER}/{name}.svg)"
 
     def _module(self, module: ModuleType) -> Iterator[str]:
         page = self._page_of[module.__name__]
@@ -239,10 +221,21 @@ class Writer:
         yield MADE
         first, rest = opening(module)
         yield f"**{prose(first)}**"
-        yield markdown(rest, 2)
+        with_pictures = any(
+            shelf.pictures and page.startswith(shelf.folder) for shelf in self._shelves
+        )
+        text, name = markdown(rest, 2), page.rpartition("/")[2].removesuffix(".md")
+        if with_pictures and offered(module):
+            image = self._image(page, f"{name}.example", of_example(module))
+            text = with_picture(text, image) if image else text
+        yield text
         yield from self._also(module, page)
         for item in own(module, type).values():
-            yield from self._class(item, page)
+            shown = with_pictures and item in offered(module)
+            drawing = of_component(item) if shown else None
+            yield from self._class(
+                item, page, self._image(page, f"{name}.{item.__name__}", drawing)
+            )
         functions = own(module, FunctionType)
         prefabs = getattr(module, "__kamaelia_prefabs__", ())
         for name, item in functions.items():
@@ -280,7 +273,7 @@ class Writer:
             yield "## Values"
             yield table(["Name", "Value"], rows)
 
-    def _class(self, item: type, page: str) -> Iterator[str]:
+    def _class(self, item: type, page: str, image: str = "") -> Iterator[str]:
         yield f"## {item.__name__}"
         bases = [base for base in item.__bases__ if base is not object and is_public(base.__name__)]
         head = f"`class {item.__name__}{constructor(item)}`".replace(" -> None", "")
@@ -291,7 +284,9 @@ class Writer:
         if text and not (
             is_dataclass(item) and text.startswith(f"{item.__name__}(") and "->" not in text
         ):
-            yield markdown(text, 4)
+            yield markdown(text, 3)
+        if image:
+            yield image
         yield from boxes(item)
         if issubclass(item, enum.Enum):
             rows = [
@@ -326,6 +321,14 @@ class Writer:
             yield "Inherited: " + "; ".join(parts) + "."
 
 
+def offered(module: ModuleType) -> tuple[Any, ...]:
+    """The components and prefabs that a module lists."""
+    return (
+        *getattr(module, "__kamaelia_components__", ()),
+        *getattr(module, "__kamaelia_prefabs__", ()),
+    )
+
+
 def _is_engine(item: type) -> bool:
     return item.__module__.partition(".")[0] == "Axon"
 
@@ -336,121 +339,52 @@ def _common(one: str, other: str) -> int:
     return next((at for at, (a, b) in enumerate(folders) if a != b), one.count("/"))
 
 
-def constructor(item: type) -> str:
-    """The arguments of a class, nothing if it brings none of its own."""
-    if issubclass(item, enum.Enum) or getattr(item, "_is_protocol", False):
-        return ""
-    for made_by in (inspect.getattr_static(item, name) for name in ("__init__", "__new__")):
-        if isinstance(made_by, FunctionType):
-            return signature(made_by, bound=True)
-    return ""
-
-
-def boxes(item: type) -> Iterator[str]:
-    """The box tables of a component, as the class sees them."""
-    for kind in ("Inboxes", "Outboxes"):
-        declared: Any = getattr(item, kind, None)
-        if declared is None or inspect.isroutine(declared):
-            continue
-        texts = dict(declared) if isinstance(declared, dict) else dict.fromkeys(declared, "")
-        rows = []
-        for name, text in texts.items():
-            typed = None if "(" in name else TYPED.fullmatch(text)
-            parts = [typed["type"], typed["meaning"]] if typed else ["", text]
-            rows.append([f"`{name}`", *(cell(part) for part in parts)])
-        if rows:
-            yield table([kind.removesuffix("es"), "Type", "Meaning"], rows)
-
-
-def members(item: type) -> dict[str, object]:
-    """Public methods and properties of a class, with those of its private bases, which are a
-    matter of how it is written."""
-    found: dict[str, object] = {}
-    for base in [item, *_private_bases(item)]:
-        for name, member in vars(base).items():
-            known = isinstance(member, FunctionType | classmethod | staticmethod | property)
-            if known and is_public(name) and name not in found:
-                found[name] = member
-    main = found.get("main")
-    if isinstance(main, FunctionType) and not main.__doc__:
-        del found["main"]  # every component has one
-    return found
-
-
-def _private_bases(item: type) -> list[type]:
-    return [
-        base
-        for base in item.__mro__[1:]
-        if not is_public(base.__name__)
-        and base.__module__.partition(".")[0] not in sys.stdlib_module_names
-    ]
-
-
-def settings(item: type) -> Iterator[str]:
-    """Class attributes with a value, and the attributes that instances have."""
-    rows, slots = [], []
-    for name, value in vars(item).items():
-        if not is_public(name) or name in ("Inboxes", "Outboxes", "ExtraInboxes", "ExtraOutboxes"):
-            continue
-        if isinstance(value, MemberDescriptorType):
-            slots.append(name)
-        elif not callable(value) and not isinstance(value, classmethod | staticmethod | property):
-            rows.append([f"`{name}`", f"`{value_text(value)}`".replace("|", "\\|")])
-    if is_dataclass(item):
-        return
-    if rows:
-        yield table(["Class attribute", "Value"], rows)
-    if slots:
-        yield "Attributes: " + ", ".join(f"`{name}`" for name in slots) + "."
-
-
-def described(name: str, member: object, *, bound: bool) -> Iterator[str]:
-    """A function, method or property: how it is called, and its docstring."""
-    kind = ""
-    if isinstance(member, property):
-        result = inspect.signature(member.fget).return_annotation if member.fget else None
-        known = result not in (None, inspect.Signature.empty)
-        head = f"{name}{': ' + type_text(result) if known else ''}"
-        kind = " (property)" if member.fset is None else " (property, may be set)"
-    elif isinstance(member, classmethod):
-        head, kind = name + signature(member.__func__, bound=True), " (class method)"
-    elif isinstance(member, staticmethod):
-        head, kind = name + signature(member.__func__, bound=False), " (static method)"
-    elif isinstance(member, FunctionType):
-        head = name + signature(member, bound=bound)
-        if member.__name__ != name:
-            yield f"**`{name}`**: another name of `{member.__name__}`"
-            return
-    yield f"**`{head}`**{kind}"
-    text = getattr(member, "__doc__", None)
-    if text:
-        yield markdown(text, 5)
-
-
 # ---- the command line
 
 
-def stale(pages: dict[str, str], root: Path, shelves: Sequence[Shelf] = SHELVES) -> list[str]:
-    """The pages that are not as they would be written, are not there, or are too many."""
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def stale(
+    pages: Mapping[str, str],
+    root: Path,
+    shelves: Sequence[Shelf] = SHELVES,
+    pictures: Mapping[str, Drawing] | None = None,
+) -> list[str]:
+    """The pages and pictures that are not as they would be written, are not there, or are too
+    many. Of a picture its key is compared: layouts differ from one Graphviz to the next."""
+    drawings = pictures or {}
     there = {
         str(path.relative_to(root))
         for shelf in shelves
-        for path in (root / shelf.folder).glob("*.md")
+        for pattern in ("*.md", f"{FOLDER}/*.svg")
+        for path in (root / shelf.folder).glob(pattern)
     }
-    wrong = [
+    wrong = [name for name, text in pages.items() if _read(root / name) != text]
+    wrong += [
         name
-        for name, text in pages.items()
-        if name not in there or (root / name).read_text(encoding="utf-8") != text
+        for name, drawing in drawings.items()
+        if key_of(_read(root / name) or "") != key(drawing)
     ]
-    return sorted({*wrong, *(there - pages.keys())})
+    return sorted({*wrong, *(there - pages.keys() - drawings.keys())})
 
 
-def write(pages: dict[str, str], root: Path, names: Sequence[str]) -> None:
+def write(
+    pages: Mapping[str, str],
+    root: Path,
+    names: Sequence[str],
+    pictures: Mapping[str, Drawing] | None = None,
+) -> None:
+    """Write those of the pages and pictures, and remove what is neither. Raises GraphvizError."""
+    drawings = pictures or {}
     for name in names:
         path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         if name in pages:
-            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(pages[name], encoding="utf-8")
+        elif name in drawings:
+            path.write_text(picture(drawings[name]), encoding="utf-8")
         else:
             path.unlink()
 
@@ -459,15 +393,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write Docs/*/reference from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if pages are stale")
     options = parser.parse_args(arguments)
-    pages = Writer().pages()
-    names = stale(pages, ROOT)
+    writer = Writer()
+    pages = writer.pages()
+    pictures = {**writer.pictures, **{path: draw() for path, draw in SCENES.items()}}
+    names = stale(pages, ROOT, pictures=pictures)
     if not options.check:
-        write(pages, ROOT, names)
+        try:
+            write(pages, ROOT, names, pictures)
+        except GraphvizError as error:
+            print(f"DocGen: {error}", file=sys.stderr)
+            return 1
+    kept = {*pages, *pictures}
     for name in names:
-        print(name, "is stale" if options.check else "written" if name in pages else "removed")
+        print(name, "is stale" if options.check else "written" if name in kept else "removed")
     return 1 if options.check and names else 0
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main())

@@ -5,10 +5,11 @@ What Tools/DocGen.py needs to know about text: the docstrings of this project ar
 with underlined headings, ``code``, lists, and blocks of code after a line that ends in two colons.
 
 Test/test_docs.py runs every ``python`` block of the documents, so each block says what it is. A
-program that is complete runs there. One that lacks names, or talks to a network, is marked
-``notest``, and its first line says why. What is not Python (a diagram, a line for a shell) is
-``text``. A program that never ends, or needs something that is not there in a test, says so itself
-by a first line that begins ``# serves``, ``# runs``, ``# waits`` or ``# needs``.
+program that is complete runs there. One that lacks names, or talks to a network other than by a
+free port of its own, is marked ``notest``, and its first line says why. What is not Python (a
+diagram, a line for a shell) is ``text``. A program that never ends, or needs something that is not
+there in a test, says so itself by a first line that begins ``# serves``, ``# runs``, ``# waits``,
+``# needs`` or ``# ends: ctrl-c``.
 
 Example Usage
 -------------
@@ -27,7 +28,9 @@ from collections.abc import Sequence
 from types import ModuleType
 
 NETWORK = re.compile(r"\b(ServerCore|\w*Server|TCPClient|\w+Peer)\(|\.(bind|connect|listen)\(")
-UNFIT = re.compile(r"# (runs|serves|waits|needs) ")
+FREE_PORT = re.compile(r"\bport=0\b|, 0\)")
+UNFIT = re.compile(r"# (runs |serves |waits |needs |ends: ctrl-c)")
+PRINTS = ("prints::", "print::")
 CALL = r"\w+\((?:[^()]|\([^()]*\))*\)"  # `Name(arguments)`, with which a class's text begins
 
 
@@ -67,9 +70,11 @@ def fenced(block: str) -> str:
     if missing:
         few = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         return f"```python notest\n# part of a program, which brings {few}\n{block}\n```"
-    if NETWORK.search(block):
+    if UNFIT.match(block):
+        return f"```python notest\n{block}\n```"
+    if NETWORK.search(block) and not FREE_PORT.search(block):
         return f"```python notest\n# talks to a network\n{block}\n```"
-    return f"```python{' notest' if UNFIT.match(block) else ''}\n{block}\n```"
+    return f"```python\n{block}\n```"
 
 
 def prose(text: str) -> str:
@@ -120,7 +125,9 @@ def _code_after(lines: list[str], at: int) -> tuple[int, str]:
         not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > indent
     ):
         end += 1
-    code = fenced(inspect.cleandoc("\n" + "\n".join(lines[at + 1 : end])))
+    block = inspect.cleandoc("\n" + "\n".join(lines[at + 1 : end]))
+    # What a program prints may happen to be Python, too.
+    code = f"```text\n{block}\n```" if lines[at].endswith(PRINTS) else fenced(block)
     return end, "\n".join(" " * indent + part if part else "" for part in code.split("\n"))
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given
 
-from Axon.Picture import mermaid, summary, table, tree
+from Axon.Picture import mermaid, nested, summary, table, tree
 from Axon.Snapshot import (
     BoxState,
     ComponentState,
@@ -122,15 +122,39 @@ def test_two_that_claim_the_same_number_do_not_draw_for_ever() -> None:
     assert len(tree(replace(TAKEN, components=twins, links=())).splitlines()) == 2
 
 
-def test_the_drawing_has_a_box_each_and_an_arrow_each() -> None:
+def test_the_drawing_has_a_node_each_inside_of_whom_it_belongs_to_and_an_arrow_each() -> None:
     assert mermaid(TAKEN) == (
         "flowchart LR\n"
-        '    c1["pipe"]\n'
-        '    c2["reader"]\n'
-        '    c3["writer"]\n'
+        '    subgraph s1["pipe"]\n'
+        '        b1(["control"])\n'
+        '        c2["reader"]\n'
+        '        c3["writer"]\n'
+        "    end\n"
         '    c2 -->|"outbox to inbox: 20"| c3\n'
-        '    c1 -.->|"control to control"| c3\n'
+        '    b1 -.->|"to control"| c3\n'
     )
+
+
+def test_the_drawing_of_a_link_out_of_a_container_begins_at_its_box() -> None:
+    links = (
+        LinkState(End(2, OUT, "outbox"), End(1, OUT, "outbox"), 2, 4),
+        LinkState(End(1, OUT, "outbox"), End(4, IN, "inbox"), 0, None),
+    )
+    taken = replace(TAKEN, components=(part(4, "sink"), *TAKEN.components), links=links)
+    assert mermaid(taken).splitlines()[-2:] == [
+        '    c2 -.->|"outbox: 4"| b1',
+        '    b1 -->|"to inbox"| c4',
+    ]
+
+
+def test_every_component_is_drawn_once_however_deep_and_rings_are_left_out() -> None:
+    deep = tuple(part(n, f"p{n}", parent=n - 1) for n in range(1, 3000))
+    order = list(nested(replace(TAKEN, components=deep)))
+    assert [one.id for one, _, _ in order if one] == list(range(1, 3000))
+    assert max(depth for _, depth, _ in order) == 40
+    assert sum(opens for _, _, opens in order) == sum(one is None for one, _, _ in order)
+    ring = (part(1, "a", parent=2), part(2, "b", parent=1), part(3, "c", parent=3))
+    assert list(nested(replace(TAKEN, components=ring))) == []
 
 
 def test_a_name_cannot_add_to_the_drawing() -> None:

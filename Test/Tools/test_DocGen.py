@@ -40,6 +40,48 @@ def test_a_changed_a_missing_and_a_left_over_page_are_found_and_mended(tmp_path:
     assert DocGen.stale(pages, tmp_path, [shelf]) == []
 
 
+def test_a_picture_is_stale_when_its_drawing_is_another_one_and_not_when_its_layout_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DocGen, "picture", lambda drawing: f"<!-- key: {DocGen.key(drawing)} -->")
+    shelf = DocGen.Shelf("Axon", "pages", "title", "about", pictures=True)
+    name, drawing = "pages/pictures/one.svg", DocGen.Drawing("digraph {}", "One", "")
+    assert DocGen.stale({}, tmp_path, [shelf], {name: drawing}) == [name]
+    DocGen.write({}, tmp_path, [name], {name: drawing})
+    path = tmp_path / name
+    path.write_text(path.read_text(encoding="utf-8") + "<!-- another layout -->", encoding="utf-8")
+    assert DocGen.stale({}, tmp_path, [shelf], {name: drawing}) == []
+    changed = {name: DocGen.Drawing("digraph {a}", "One", "")}
+    assert DocGen.stale({}, tmp_path, [shelf], changed) == [name]
+    assert DocGen.stale({}, tmp_path, [shelf], {}) == [name]
+    DocGen.write({}, tmp_path, [name], {})
+    assert not path.exists()
+
+
+def test_without_graphviz_only_what_must_be_drawn_anew_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(DocGen, "ROOT", tmp_path)
+    monkeypatch.setattr(DocGen, "Writer", Nothing)
+    monkeypatch.setattr(DocGen, "SCENES", {})
+    assert DocGen.main([]) == 0
+    monkeypatch.setattr(DocGen, "SCENES", {"a.svg": lambda: DocGen.Drawing("digraph {}", "", "")})
+    assert DocGen.main(["--check"]) == 1
+    assert DocGen.main([]) == 1
+    assert "apt-get install graphviz" in capsys.readouterr().err
+
+
+class Nothing:
+    """A writer of no pages."""
+
+    def __init__(self) -> None:
+        self.pictures: dict[str, object] = {}
+
+    def pages(self) -> dict[str, str]:
+        return {}
+
+
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
     return DocGen.Writer().pages()
@@ -58,7 +100,26 @@ def test_every_public_module_has_its_page_and_applications_have_none(
 ) -> None:
     assert "Docs/axon/reference/Box.md" in pages
     assert "Docs/kamaelia/reference/Chassis.Pipeline.md" in pages
-    assert not [name for name in pages if "Apps" in name or "__main__" in name]
+    assert not [name for name in pages if "Grey" in name or "__main__" in name]
+
+
+def test_the_catalogue_is_sorted_and_has_every_component(pages: dict[str, str]) -> None:
+    index = pages["Docs/kamaelia/reference/README.md"]
+    components = index.partition("## Modules")[0]
+    assert "### Chassis" in components
+    assert "[`Pipeline`](Chassis.Pipeline.md#pipeline)" in components
+    assert components.index("### Chassis") < components.index("### Networks")
+
+
+def test_each_page_shows_pictures_that_are_drawn() -> None:
+    writer = DocGen.Writer()
+    for page, text in writer.pages().items():
+        for target in re.findall(r"!\[[^]]+\]\(([^)]+)\)", text):
+            assert f"{page.rpartition('/')[0]}/{target}" in writer.pictures
+    shown = writer.pictures.keys()
+    assert "Docs/kamaelia/reference/pictures/Chassis.Pipeline.Pipeline.svg" in shown
+    assert "Docs/kamaelia/reference/pictures/Chassis.Graphline.example.svg" in shown
+    assert not [name for name in shown if name.startswith("Docs/axon")]
 
 
 def test_links_inside_the_reference_lead_to_a_heading(pages: dict[str, str]) -> None:
@@ -208,6 +269,8 @@ def test_box_names_without_texts_are_shown() -> None:
         ("a, b, c, d", "```python notest\n# part of a program, which brings a, b, c, ...\na"),
         ("import x\nx.TCPClient(1)", "```python notest\n# talks to a network\nimport"),
         ("# serves until ctrl-c\nprint(1)", "```python notest\n# serves"),
+        ("import x\nx.TCPServer(port=0)", "```python\nimport x"),
+        ("# ends: ctrl-c\nimport x\nx.TCPServer(1)", "```python notest\n# ends: ctrl-c\nimport"),
         ("# needs a file\nprint(1)", "```python notest\n# needs"),
         ("A --> B", "```text\nA"),
         ("$ ./go test", "```text\n$"),
@@ -246,6 +309,11 @@ def test_headings_lists_code_and_doctests_become_markdown() -> None:
         "* item `one` ends in:\n\n  ```text\n  >-- inside\n  ```\n\n"
         "* `__init__` of \\*args\n\n```pycon\n>>> 1 + 1\n2\n```\n\nThe end."
     )
+
+
+def test_what_a_program_prints_is_text_even_if_it_could_be_a_program() -> None:
+    shown = DocText.markdown("It prints::\n\n    hello\n\nThe end.", 2)
+    assert shown == "It prints:\n\n```text\nhello\n```\n\nThe end."
 
 
 @pytest.mark.parametrize(
