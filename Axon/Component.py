@@ -64,6 +64,7 @@ TraceAllSends = False
 TraceAllRecvs = False
 
 _NOTHING: Iterator[Any] = iter(())
+_NOT_ASKED = object()  # told_to_stop() has never been called
 
 
 def _messages(box: Inbox) -> Iterator[Any]:
@@ -120,7 +121,7 @@ class component(microprocess):
         self._axon_children: dict[component, None] | None = None
         self._postoffice: Postoffice | None = None
         self._callOnCloseDown: list[Callable[[], object]] | None = None
-        self._axon_told: object = None
+        self._axon_told: object = _NOT_ASKED
         for attribute, value in argd.items():
             setattr(self, attribute, value)
         # The declarations are copied into boxes of the instance: nobody ever writes to the class.
@@ -199,6 +200,8 @@ class component(microprocess):
 
         producerFinished: finish what waits, then end; shutdownMicroprocess: end at once. Either way
         returning from main is enough, Axon sends the message on (see announces_end)."""
+        if self._axon_told is _NOT_ASKED:
+            self._axon_told = None
         while self.dataReady(boxname):
             message = self.recv(boxname)
             if not is_shutdown(message):
@@ -216,8 +219,14 @@ class component(microprocess):
         if outbox is None or not self.announces_end:
             return
         sink = outbox.sink
-        if type(sink) is SignalSink and not sink.said:  # neither it nor anything inside of it
-            sink.say(self._axon_told or self._axon_untaken_shutdown() or producerFinished(self))
+        if type(sink) is not SignalSink or sink.said:  # by itself, or by something inside of it
+            return
+        # A link to "control" says that the end is to be passed on. One to another box may be there
+        # for somebody who counts what is sent; who uses told_to_stop() has left that to Axon.
+        asked = self._axon_told is not _NOT_ASKED
+        if asked or sink.box.name == "control":
+            told = self._axon_told if asked else None
+            sink.say(told or self._axon_untaken_shutdown() or producerFinished(self))
 
     def _axon_untaken_shutdown(self) -> object:
         control = self.inboxes.get("control")

@@ -121,8 +121,7 @@ class AsyncComponent(component):
 
     def told_to_stop(self, boxname: str = "control") -> Any:
         """As in component; one without that box is never told."""
-        box = self.inboxes.get(boxname)
-        return super().told_to_stop(boxname) if box is not None and box.q else self._axon_told
+        return super().told_to_stop(boxname) if boxname in self.inboxes else None
 
     def on_control(self, message: Any) -> None:
         """What came to "control" and is no shutdown: hand it on. Also called while main waits for

@@ -8,8 +8,8 @@ of this module. The other cases are objects that look enough like an inbox for a
   send raises UnlinkedOutbox instead. (``SAID_SINK``: the same for a "signal" that was cut after a
   shutdown message had gone through it.)
 * ``SelfSink``: an inbox of the very component that sends.
-* ``SignalSink``: a "control" inbox to which a "signal" outbox leads. It notices whether a shutdown
-  message has gone through, so that a component that ends without a word can be spoken for.
+* ``SignalSink``: an inbox to which a "signal" outbox leads. It notices whether a shutdown message
+  has gone through, so that a component that ends without a word can be spoken for.
 
 Example Usage
 -------------
@@ -123,8 +123,7 @@ class SelfSink(NullSink):
 
 
 class SignalSink(SelfSink):
-    """Sink of a "signal" that leads to a "control". ``said``: a shutdown message has gone
-    through it."""
+    """Sink of a "signal". ``said``: a shutdown message has gone through it."""
 
     __slots__ = ("said", "source")
 
@@ -177,7 +176,7 @@ def sink_for(box: Outbox, final: Inbox | None) -> Inbox | NullSink:
     """What an outbox sends to that leads to this inbox (None: its link has been cut)."""
     if final is None:
         return SAID_SINK if has_said(box.sink) else NULL_SINK
-    if box.name == "signal" and final.name == "control":
+    if box.name == "signal":
         return SignalSink(final, box)
     return SelfSink(final) if final.owner is box.owner else final
 

@@ -81,6 +81,33 @@ def test_one_that_forgets_it_does_not_hang_those_behind(
     assert last.caller is parts[2]  # which did not say what it had been told
 
 
+@pytest.mark.parametrize("stop", [producerFinished("me"), shutdownMicroprocess()])
+def test_one_that_asks_whether_to_stop_is_spoken_for_towards_any_box(
+    engine: scheduler, behind: component, stop: object
+) -> None:
+    asking = Script(obedient)
+    keeper.link((asking, "signal"), (behind, "inbox"))
+    asking.inboxes["control"].deliver(stop)
+    run(engine, asking)
+    assert list(behind.Inbox("inbox")) == [stop]
+
+
+def test_one_that_asks_and_says_it_itself_is_not_spoken_for(
+    engine: scheduler, behind: component
+) -> None:
+    def outspoken(self: Script) -> Iterator[object]:
+        while not (stop := self.told_to_stop()):
+            self.pause()
+            yield 1
+        self.send(stop, "signal")
+
+    asking, stop = Script(outspoken), producerFinished()
+    keeper.link((asking, "signal"), (behind, "inbox"))
+    asking.inboxes["control"].deliver(stop)
+    run(engine, asking)
+    assert list(behind.Inbox("inbox")) == [stop]
+
+
 @pytest.mark.parametrize(
     "stop",
     [producerFinished("me"), shutdownMicroprocess(), producerFinished, shutdownMicroprocess],

@@ -173,8 +173,7 @@ def sink(one: component, boxname: str) -> Any:  # noqa: ANN401 - an Inbox or a N
 def test_the_usual_sink_is_the_inbox_itself() -> None:
     one, other = component(), component()
     one.link((one, "outbox"), (other, "inbox"))
-    one.link((one, "signal"), (other, "inbox"))
-    assert sink(one, "outbox") is sink(one, "signal") is other.inboxes["inbox"]
+    assert sink(one, "outbox") is other.inboxes["inbox"]
 
 
 def test_a_signal_to_a_control_is_listened_to() -> None:

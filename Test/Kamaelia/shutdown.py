@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from Axon.Component import component
 from Axon.Instruments import Instrument
-from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Ipc import is_shutdown, producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
 from Axon.Testing import FakeClock, harness
 from Test.Kamaelia.network import Script, Silent, World
@@ -75,7 +75,8 @@ def plays(ends: Ends) -> list[str]:
     """Which of the scenes below are for this one."""
     if ends.make is None:
         return []
-    return ["alone"] if ends.ends_alone else ["sleeps", "finish", "stop"]
+    scenes = ["alone"] if ends.ends_alone else ["sleeps", "finish", "stop"]
+    return scenes if ends.files else [*scenes, "said"]
 
 
 def play(scene: str, ends: Ends) -> None:
@@ -84,9 +85,7 @@ def play(scene: str, ends: Ends) -> None:
         if ends.files:
             play_on_sockets(scene, ends, ends.make)
         else:
-            {"alone": alone, "sleeps": sleeps, "finish": finish, "stop": stop}[scene](
-                ends, ends.make
-            )
+            SCENES[scene](ends, ends.make)
 
 
 def alone(ends: Ends, make: Maker) -> None:
@@ -127,6 +126,21 @@ def finish(ends: Ends, make: Maker) -> None:
             h.expect("signal", producerFinished, skipping=True)
 
 
+def said(ends: Ends, make: Maker) -> None:
+    """The end is said once, wherever "signal" leads: some collect ends in a box of their own."""
+    subject, hearer = make(), component()
+    if "signal" not in subject.outboxes:
+        return
+    hearer.link((subject, "signal"), (hearer, "inbox"))
+    with harness(subject) as h:
+        h.settle()
+        if not ends.ends_alone:
+            h.put(producerFinished() if ends.finish else shutdownMicroprocess(), "control")
+        h.expect_end(within=PATIENCE_SECONDS)
+    heard = [message for message in hearer.Inbox("inbox") if is_shutdown(message)]
+    assert len(heard) == (0 if ends.silent else 1)
+
+
 def stop(ends: Ends, make: Maker) -> None:
     with harness(make()) as h:
         h.settle()
@@ -137,6 +151,9 @@ def stop(ends: Ends, make: Maker) -> None:
             return
         told = h.expect("signal", shutdownMicroprocess, skipping=True)
         assert not ends.same or told is message
+
+
+SCENES = {"alone": alone, "sleeps": sleeps, "finish": finish, "said": said, "stop": stop}
 
 
 def play_on_sockets(scene: str, ends: Ends, make: Maker) -> None:
