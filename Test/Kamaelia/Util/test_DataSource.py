@@ -5,7 +5,7 @@ from itertools import count
 
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
-from Axon.Testing import collect, drive, virtual_scheduler
+from Axon.Testing import collect, drive, harness, virtual_scheduler
 from Kamaelia.Util.DataSource import DataSource, TriggeredSource
 from Test.Kamaelia.shutdown import Ends
 
@@ -52,8 +52,32 @@ def test_anything_iterable_will_do_and_one_message_is_taken_a_turn() -> None:
 
 def test_a_shutdown_microprocess_ends_it_at_once_even_if_it_has_no_end() -> None:
     stop = shutdownMicroprocess()
-    out = drive(DataSource(count()), control=["a word", stop, "too late"])
+    out = drive(DataSource(count()), control=["a word", stop])
     assert (out["outbox"], out["signal"]) == ([], ["a word", stop])
+
+
+def test_a_shutdown_microprocess_may_be_the_class_as_some_senders_forget_to_make_one() -> None:
+    out = drive(DataSource(count()), control=[shutdownMicroprocess])
+    assert (out["outbox"], out["signal"]) == ([], [shutdownMicroprocess])
+
+
+def test_its_end_is_told_to_an_inbox_too() -> None:
+    source, waiting = DataSource([1]), component()
+    source.link((source, "signal"), (waiting, "inbox"))
+    with harness(source) as h:
+        h.expect_end()
+    (end,) = waiting.Inbox("inbox")
+    assert isinstance(end, producerFinished)
+
+
+def test_a_successor_without_room_for_a_shutdown_does_not_fail_it() -> None:
+    source, successor = DataSource([]), component()
+    successor.setInboxSize("control", 0)
+    source.link((source, "signal"), (successor, "control"))
+    with harness(source) as h:
+        h.expect_end()
+    (end,) = successor.Inbox("control")
+    assert isinstance(end, producerFinished)
 
 
 def test_a_producer_finished_changes_nothing() -> None:

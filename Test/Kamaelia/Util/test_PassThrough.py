@@ -5,7 +5,7 @@ import pytest
 from Axon.Component import component
 from Axon.Ipc import ipc, producerFinished, shutdownMicroprocess
 from Axon.Scheduler import scheduler
-from Axon.Testing import collect, drive, virtual_scheduler
+from Axon.Testing import collect, drive, harness, virtual_scheduler
 from Kamaelia.Util.PassThrough import PassThrough
 from Test.Kamaelia.shutdown import Ends
 
@@ -107,3 +107,38 @@ def test_a_subclass_may_connect_other_boxes() -> None:
 
     out = drive(Crossing(), east=[1], west=[2], control=[producerFinished()])
     assert (out["left"], out["right"]) == ([1], [2])
+
+
+def test_a_full_receiver_of_one_pair_of_boxes_does_not_hold_up_another() -> None:
+    class Crossing(PassThrough):
+        Inboxes = {"east": "object: a", "west": "object: b", "control": "the shutdown: ends it"}
+        Outboxes = {"left": "object: a", "right": "object: b", "signal": "the shutdown: handed on"}
+        Connections = {"east": "left", "west": "right"}
+
+    with harness(Crossing()) as h:
+        h.limit(1, "left")
+        h.put_all([1, 2], "east")
+        h.put(3, "west")
+        h.put(stop := producerFinished(), "control")
+        h.expect("right", 3)
+        h.not_ended()
+        h.expect_all("left", [1, 2])
+        h.expect("signal", stop)
+
+
+@pytest.mark.parametrize("kind", [producerFinished, shutdownMicroprocess])
+def test_a_shutdown_may_be_the_class_as_some_senders_forget_to_make_one(kind: type[ipc]) -> None:
+    passing = PassThrough()
+    assert drive(passing, control=[kind])["signal"] == [kind]
+    assert passing._isStopped()
+
+
+def test_its_last_word_waits_for_room() -> None:
+    with harness(PassThrough()) as h:
+        h.limit(0, "signal")
+        h.put(stop := producerFinished(), "control")
+        h.settle()
+        h.not_ended()
+        h.limit(1, "signal")
+        h.expect("signal", stop)
+        h.expect_end()

@@ -55,6 +55,13 @@ def test_chunks_of_less_than_a_quantum_are_refused(arguments: tuple[int, int, in
         RateChunker(*arguments)
 
 
+@pytest.mark.parametrize("chunkrate", [0.7, 1.1, 29.97])
+@pytest.mark.parametrize("quantum", [1, 3, 6])
+def test_at_exactly_a_quantum_a_chunk_none_is_empty(quantum: int, chunkrate: float) -> None:
+    sent = chunks(RateChunker(quantum * chunkrate, quantum, chunkrate), bytes(100 * quantum))
+    assert sent == [bytes(quantum)] * 100
+
+
 def test_a_full_receiver_is_waited_for_and_nothing_is_lost() -> None:
     with harness(RateChunker(2, 1, 1)) as h:
         h.limit(1)

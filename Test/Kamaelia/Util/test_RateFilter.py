@@ -150,7 +150,6 @@ def test_parts_of_a_byte_are_carried_on(control: Control) -> None:
 @pytest.mark.parametrize(
     ("arguments", "size", "step"),
     [
-        ({}, 10_000, 0.1),
         ({"rate": 50, "chunksize": 5}, 5, 0.1),
         ({"rate": 50, "chunkrate": 5}, 10, 0.2),
     ],
@@ -162,6 +161,13 @@ def test_of_size_and_pace_the_one_follows_from_the_other(
     made = control(**arguments)  # type: ignore[arg-type]
     assert made.chunksize == pytest.approx(size)
     assert made.timestep == pytest.approx(step)
+
+
+def test_only_the_variable_one_has_a_pace_if_none_is_given() -> None:
+    made = VariableByteRate_RequestControl()
+    assert (made.chunksize, made.timestep) == (10_000, 0.1)
+    with pytest.raises(ValueError, match="needs a chunksize or a chunkrate"):
+        ByteRate_RequestControl()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +193,7 @@ def test_impossible_rates_are_refused(
 @both
 def test_a_rate_that_is_no_number_is_refused(control: Control) -> None:
     with pytest.raises(TypeError, match="a number, not '100'"):
-        control(rate="100")  # type: ignore[arg-type]
+        control(rate="100", chunkrate=10)  # type: ignore[arg-type]
 
 
 @both

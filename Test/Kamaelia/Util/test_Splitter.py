@@ -206,6 +206,16 @@ def test_anything_else_at_configuration_is_a_type_error(wish: object) -> None:
         drive(PlugSplitter(), configuration=[wish])
 
 
+def test_a_sink_without_room_for_the_shutdown_is_told_all_the_same() -> None:
+    splitter, sink = PlugSplitter(), Sink()
+    sink.setInboxSize("control", 1)
+    with harness(splitter, sink) as h:
+        configure(h, addsink(sink, "inbox", "control"))
+        h.put_all(["one", "too many", stop := shutdownMicroprocess()], "control")
+        h.expect_end(splitter)
+        assert sink.got("control") == ["one", stop]
+
+
 # ---- with a source
 
 
@@ -228,6 +238,21 @@ def test_what_comes_in_is_for_the_source() -> None:
         h.put(stop, "control")
         assert h.expect("signal", producerFinished) is stop
         h.expect_end()
+
+
+def test_a_source_that_ends_without_a_word_ends_it_after_its_messages() -> None:
+    class Quiet(component):
+        def main(self) -> Iterator[object]:
+            self.send(1, "outbox")
+            yield 1
+
+    splitter, sink = PlugSplitter(Quiet()), Sink()
+    with harness(splitter, sink) as h:
+        h.put(addsink(sink, "inbox", "control"), CONFIGURATION)
+        h.expect_end(splitter)
+        assert sink.got() == [1]
+        assert [type(message) for message in sink.got("control")] == [producerFinished]
+        h.expect("signal", producerFinished)
 
 
 def test_stopping_it_stops_its_source() -> None:
@@ -283,3 +308,18 @@ def test_two_splitters_share_nothing() -> None:
         h.settle()
         assert sink.got() == [1]
         assert set(other.outboxes) == set(PlugSplitter.Outboxes)
+
+
+@pytest.mark.parametrize("how", ["told", "stopped"])
+def test_a_plug_that_comes_after_the_end_of_its_splitter_ends_too(how: str) -> None:
+    splitter = PlugSplitter()
+    with harness(splitter) as h:
+        h.settle()
+        if how == "told":
+            h.put(producerFinished(), "control")
+        else:
+            splitter.stop()
+        h.expect_end()
+        plug = Plug(splitter, PassThrough())
+        h.start(plug)
+        h.expect_end(plug)

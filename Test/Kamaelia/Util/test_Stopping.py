@@ -7,7 +7,7 @@ import pytest
 from Axon.Component import component
 from Axon.Ipc import ipc, producerFinished, shutdownMicroprocess
 from Axon.Testing import drive, harness
-from Kamaelia.Util.Stopping import EndsOnAnyControl, offer
+from Kamaelia.Util.Stopping import EndsOnAnyControl, arrival, offer
 
 
 class Offerer(component):
@@ -19,11 +19,37 @@ class Offerer(component):
             self.taken.append((yield from offer(self, number, patient=self.patient)))
 
 
+class Taker(component):
+    def main(self) -> Iterator[object]:
+        self.taken: list[object] = []
+        while (yield from arrival(self)):
+            self.taken.append(self.recv("inbox"))
+
+
 class Listener(EndsOnAnyControl, component):
     def main(self) -> Iterator[object]:
         while not self.told_to_stop():
             self.pause()
             yield 1
+
+
+def test_each_arrival_is_waited_for_and_a_producer_finished_comes_after_all() -> None:
+    with harness(taker := Taker()) as h:
+        h.put(1)
+        h.settle()
+        h.not_ended()
+        h.put_all([2, 3])
+        h.put(producerFinished(), "control")
+        h.expect_end()
+    assert taker.taken == [1, 2, 3]
+
+
+def test_after_a_shutdown_microprocess_what_has_arrived_is_left() -> None:
+    with harness(taker := Taker()) as h:
+        h.put_all([1, 2])
+        h.put(shutdownMicroprocess(), "control")
+        h.expect_end()
+    assert taker.taken == []
 
 
 def test_an_offer_is_taken_when_there_is_room() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from Axon.Component import component
 from Axon.Ipc import ipc, producerFinished, shutdownMicroprocess
 from Axon.Testing import drive, harness
 from Kamaelia.Util.TwoWaySplitter import TwoWaySplitter
@@ -39,3 +40,13 @@ def test_while_one_side_is_full_the_other_gets_the_message_at_hand(full: str, ot
         for number in (1, 2, 3):
             h.expect(full, number)
         h.expect(other, 3)
+
+
+def test_a_second_side_without_room_for_the_shutdown_is_told_all_the_same() -> None:
+    splitter, second = TwoWaySplitter(), component()
+    second.setInboxSize("control", 0)
+    splitter.link((splitter, "signal2"), (second, "control"))
+    with harness(splitter) as h:
+        h.put(stop := producerFinished(), "control")
+        h.expect_end()
+    assert list(second.Inbox("control")) == [stop]

@@ -1,0 +1,1 @@
+"""What components do with data, without components: escapes, sequences, lines, a catalogue."""

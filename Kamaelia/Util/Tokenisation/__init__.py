@@ -1,0 +1,1 @@
+"""Lists of words as lines of text, and back."""

@@ -1,0 +1,1 @@
+"""What is needed to show how a program is put together."""

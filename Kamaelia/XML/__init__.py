@@ -1,0 +1,1 @@
+"""XML in, events out."""
