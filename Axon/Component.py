@@ -211,8 +211,14 @@ class component(microprocess):
         return self._axon_told
 
     def _axon_hand_on(self, message: object) -> None:
-        if "signal" in self.outboxes:
+        outbox = self.outboxes.get("signal")
+        if outbox is None:
+            return
+        try:
             self.send(message, "signal")
+        except noSpaceInBox:  # whoever asks told_to_stop() cannot wait for room there
+            sink: Any = outbox.sink
+            sink.say(message)
 
     def _axon_last_words(self) -> None:
         outbox = self.outboxes.get("signal")

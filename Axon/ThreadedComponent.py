@@ -46,6 +46,7 @@ from typing import Any, ClassVar, TypeVar
 from Axon.AdaptiveCommsComponent import AdaptiveMixin
 from Axon.AxonExceptions import normalShutdown, noSpaceInBox
 from Axon.Component import component
+from Axon.Ipc import stops_at_once
 from Axon.Linkage import HasBoxes, linkage
 from Axon.Scheduler import scheduler
 
@@ -76,6 +77,7 @@ class threadedcomponent(component):
         self._agent_told = False  # the agent will look at the queues anyway
         self._wants_room = False  # the thread found a queue to the outside full
         self._told_to_stop = False
+        self._urgent = False  # a shutdownMicroprocess has come in
         self._axon_thread: threading.Thread | None = None
         self._axon_held = False
         self._axon_ended = False
@@ -116,13 +118,20 @@ class threadedcomponent(component):
             if not ended and not self._axon_ended:
                 component.pause(self)
             yield 1
-        # The thread is over: deliver the rest, however long the receivers take.
-        while self._exchange():
+        # The thread is over: deliver the rest, however long the receivers take; but one that was
+        # told to stop at once waits for nobody.
+        while self._exchange() and not self._is_urgent():
             component.pause(self)
             yield 1
+        if "signal" in self._from_thread:
+            self._send_out("signal", self._from_thread["signal"], None)
         yield 1  # one more turn after the end, so that receivers have theirs before we are gone
         if self._axon_error is not None:
             raise self._axon_error
+
+    def _is_urgent(self) -> bool:
+        control = self.inboxes.get("control")
+        return self._urgent or any(map(stops_at_once, control.q if control is not None else ()))
 
     def _exchange(self) -> bool:
         """Move messages both ways; True if some for the outside are left because a receiver is
@@ -172,8 +181,11 @@ class threadedcomponent(component):
         box = self.inboxes[name]
         moved = False
         while box.q and len(queue) < self.queuelengths:
-            queue.append(box.q.popleft())
+            message = box.q.popleft()
+            queue.append(message)
             moved = True
+            if name == "control" and stops_at_once(message):
+                self._urgent = True
         return moved
 
     def _axon_forget(self) -> None:
@@ -217,6 +229,12 @@ class threadedcomponent(component):
 
     def _in_own_thread(self) -> bool:
         return threading.current_thread() is self._axon_thread
+
+    def _axon_hand_on(self, message: object) -> None:
+        if not self._in_own_thread():
+            super()._axon_hand_on(message)
+        elif "signal" in self.outboxes:
+            self.send(message, "signal")
 
     def _check_stop(self) -> None:
         if self._told_to_stop:

@@ -457,3 +457,16 @@ def test_a_thread_that_said_it_itself_is_not_spoken_for(
     line(one, behind)
     run(engine, one)
     assert heard(behind) == [stop_now]
+
+
+def test_what_is_no_shutdown_is_handed_on_although_the_control_behind_is_full(
+    engine: scheduler, behind: component
+) -> None:
+    behind.setInboxSize("control", 1)
+    behind.inboxes["control"].deliver("full")
+    asking, stop = Script(obedient), producerFinished()
+    line(asking, behind)
+    for message in ("a word", stop):
+        asking.inboxes["control"].deliver(message)
+    run(engine, asking)
+    assert heard(behind) == ["full", "a word", stop]

@@ -10,8 +10,9 @@ import pytest
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
-from Axon.Ipc import producerFinished
+from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Scheduler import scheduler
+from Axon.Testing import virtual_scheduler
 from Axon.ThreadedComponent import threadedcomponent
 from Test.Axon.scripts import PATIENCE, Adaptive, Taker, Threaded, run, wait_for
 
@@ -351,3 +352,23 @@ def test_a_line_of_threads_with_little_room_loses_nothing(
         taker.link((left, "outbox"), (right, "inbox"), pipewidth=1)  # it lives longest
     run(engine, *line)
     assert taker.taken == list(range(200))
+
+
+def test_told_to_stop_at_once_it_does_not_wait_for_a_full_receiver() -> None:
+    def main(self: Threaded) -> None:
+        for number in range(3):
+            self.send(number, "outbox")
+        while not self.told_to_stop():
+            self.pause()
+
+    engine, behind, stop = virtual_scheduler(), component(), shutdownMicroprocess()
+    behind.setInboxSize("inbox", 1)
+    one = Threaded(main)
+    one.link((one, "outbox"), (behind, "inbox"))
+    one.link((one, "signal"), (behind, "control"))
+    one.inboxes["control"].deliver(stop)
+    one.activate(Scheduler=engine)
+    engine.runThreads()
+    assert engine.listAllThreads() == []
+    assert list(behind.Inbox("inbox")) == [0]
+    assert list(behind.Inbox("control")) == [stop]
