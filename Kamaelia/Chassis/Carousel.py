@@ -46,7 +46,7 @@ from typing import Any
 
 from Axon.Component import component
 from Axon.Ipc import newComponent, shutdownMicroprocess, stops_at_once
-from Kamaelia.Chassis.Pipeline import MembersMixin, limit_inbox
+from Kamaelia.Chassis.Pipeline import MembersMixin, deliver_though_full, limit_inbox
 
 
 class Carousel(MembersMixin, component):
@@ -134,10 +134,14 @@ class Carousel(MembersMixin, component):
         message: object = stop
         if not stops_at_once(stop) and self.dataReady("next"):
             message = shutdownMicroprocess()
-        new = self._told is None or (stops_at_once(message) and not stops_at_once(self._told))
-        if message is not None and new and not self.outboxes["_signal"].isFull():
+        if stops_at_once(message):
+            new = not stops_at_once(self._told)
+        else:
+            new = message is not None and self._told is None
+            new = new and not self.outboxes["_signal"].isFull()
+        if new:
             self._told = message
-            self.send(message, "_signal")
+            deliver_though_full(self.outboxes["_signal"], message)
 
     def _let_go(self, ended: component) -> None:
         self._current = None

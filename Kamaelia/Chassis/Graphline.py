@@ -95,7 +95,13 @@ class Graphline(MembersMixin, component):
             Inboxes=_with(implied_in, self.Inboxes), Outboxes=_with(implied_out, self.Outboxes)
         )
         self.components = components
-        self.layout = layout  # not copied: a server makes thousands from one dictionary
+        # Not copied, since a server makes thousands from one dictionary. It is the caller's, who
+        # may change it, so what is asked later is found out now.
+        self.layout = layout
+        fed = {name for name, box in layout.values() if box == "control"}
+        self._to_tell = tuple(member for name, member in components.items() if name not in fed)
+        signals = [name for name, box in layout.values() if box == "signal"]
+        self._speaks = all(name in components for name in signals)  # none of them is ours
         for (name, box), (sinkname, sinkbox) in layout.items():
             source, sink = components.get(name, self), components.get(sinkname, self)
             direction = Passthrough.OUTBOX_TO_INBOX
@@ -138,16 +144,14 @@ class Graphline(MembersMixin, component):
                 break
             self.pause()  # until a message comes there, or a member ends
             yield 1
-        signals = [name for name, box in self.layout.values() if box == "signal"]
-        if all(name in self.components for name in signals):  # none of them is ours
+        if self._speaks:
             yield from self.put(stop if stop is not None else producerFinished(self), "signal")
 
     def _tell_members(self, message: object) -> Iterator[object]:
         # No linkages stand for this: it happens once in the life of most graphs, and a box and a
         # linkage for each member would have to be kept for as long.
-        linked = {(sink, box) for sink, box in self.layout.values()}
-        for name, member in self.components.items():
-            if (name, "control") not in linked and "control" in member.inboxes:
+        for member in self._to_tell:
+            if "control" in member.inboxes:
                 yield from self._tell(member, message)
 
 

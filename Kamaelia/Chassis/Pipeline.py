@@ -37,7 +37,7 @@ from contextlib import ExitStack
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from Axon.Box import Inbox
+from Axon.Box import Inbox, Outbox
 from Axon.Component import component
 from Axon.Ipc import newComponent, stops_at_once
 from Axon.Linkage import Passthrough
@@ -91,18 +91,21 @@ class MembersMixin(_Base):
         return self._start(member)
 
     def _tell(self, member: component, message: object) -> Iterator[object]:
-        """Put a message into a member's control, when there is room. One that has none, and so
-        cannot be told to stop at once, is stopped."""
+        """Put a message into a member's control, when there is room; without waiting for that once
+        we are to stop at once. One that has none, and so cannot be told that, is stopped."""
         control = member.inboxes.get("control")
         if control is None:
             if stops_at_once(message):
                 member.stop()
             return
+        ours = self.inboxes["control"]
         while isinstance(place := control.final(), Inbox) and place.isFull():
+            if any(map(stops_at_once, (message, *ours.q))):
+                break
             place.wake_on_collection(self)
             self.pause()
             yield 1
-        control.deliver(message)
+        deliver_though_full(control, message)
 
     def stop(self) -> None:
         """End it and its members without another turn of theirs."""
@@ -182,6 +185,20 @@ def limit_inbox(thecomponent: component, box: str, size: int | None) -> None:
     if size is not None and size < 0:
         raise ValueError(f"the size of a box is 0 messages or more, not {size}")
     place.setSize(size)
+
+
+def deliver_though_full(box: Inbox | Outbox, message: object) -> None:
+    """Put in the last word of who ends: it cannot wait until there is room where this box leads."""
+    place = box.final()
+    if isinstance(place, Inbox):
+        limit = place.getSize()
+        if place.isFull():
+            place.setSize(None)
+        try:
+            place.deliver(message)
+        finally:
+            if place.getSize() != limit:
+                place.setSize(limit)
 
 
 _Sizes = list[tuple[component, int | None]]

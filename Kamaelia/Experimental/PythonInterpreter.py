@@ -116,7 +116,9 @@ class InterpreterTransformer(threadedcomponent):
                 f"{self.name}: an interpreter takes lines, str or bytes, at 'inbox', not "
                 f"{type(message).__name__}: {message!r:.80}"
             )
-        return message.splitlines() or [""]
+        # Where Python ends its lines; splitlines() would also cut strings at what is in them.
+        text = message.replace("\r\n", "\n").replace("\r", "\n")
+        return text.removesuffix("\n").split("\n")
 
     def _carry_out(self, line: str) -> None:
         block = f"{self._block}\n{line}" if self._block else line

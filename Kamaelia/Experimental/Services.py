@@ -46,7 +46,6 @@ they look again now and then. A producerFinished ends them when what has come in
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Iterator, Mapping
 from functools import partial
 
@@ -55,9 +54,8 @@ from Axon.Component import component
 from Axon.CoordinatingAssistantTracker import coordinatingassistanttracker
 from Axon.Ipc import stops_at_once
 from Axon.Linkage import Passthrough
-from Kamaelia.Util.Stopping import offer
-
-log = logging.getLogger(__name__)
+from Kamaelia.Chassis.Pipeline import deliver_though_full
+from Kamaelia.Util.Stopping import arrival, offer
 
 _LOOK_SECONDS = 0.05
 
@@ -155,21 +153,11 @@ class Subscribe(_Client):
             if not (yield from offer(self, ("ADD", request, (self, "inbox")), "_service")):
                 break
             self._added.append(request)
-        yield from self._hand_on()
-        while self._added:
-            yield from self.put(self._removal(), "_service")
+        while (yield from arrival(self)):
+            yield from offer(self, self.recv("inbox"))
+        # Told to stop at once it does not wait for room: see _leave().
+        while self._added and (yield from offer(self, self._removal(), "_service")):
             self._added.pop()
-
-    def _hand_on(self) -> Iterator[object]:
-        while not stops_at_once(stop := self.told_to_stop()):
-            if not self.dataReady("inbox"):
-                if stop:
-                    return
-            elif not self.outboxes["outbox"].isFull():
-                self.send(self.recv("inbox"), "outbox")
-                continue
-            self.pause()  # until a message comes, or there is room
-            yield 1
 
     def _removal(self) -> tuple[str, object, tuple[component, str]]:
         return ("REMOVE", self._added[-1], (self, "inbox"))
@@ -177,10 +165,7 @@ class Subscribe(_Client):
     def _leave(self) -> None:
         """It has ended. If it was stopped, or has failed, the service is still to be told."""
         while self._added:
-            if self.outboxes["_service"].isFull():
-                log.warning("%s has ended, and cannot tell %s", self.name, self.servicename)
-                return
-            self.send(self._removal(), "_service")
+            deliver_though_full(self.outboxes["_service"], self._removal())
             self._added.pop()
 
 

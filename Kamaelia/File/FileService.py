@@ -34,10 +34,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from Axon.Ipc import stops_at_once
 from Kamaelia.File.Errors import FileProblem
 from Kamaelia.File.FileComponent import FileComponent
-from Kamaelia.Util.Stopping import offer
+from Kamaelia.Util.Stopping import arrival, offer
 
 
 class FileService(FileComponent):
@@ -66,14 +65,8 @@ class FileService(FileComponent):
         return str(message)
 
     def work(self) -> Iterator[object]:
-        while not stops_at_once(stop := self.told_to_stop()):
-            if self.dataReady("inbox"):
-                yield from self._serve_one(self.recv("inbox"))
-            elif stop:
-                return
-            else:
-                self.pause()
-                yield 1
+        while (yield from arrival(self)):
+            yield from self._serve_one(self.recv("inbox"))
 
     def _serve_one(self, message: object) -> Iterator[object]:
         call = partial(self.serve, message)

@@ -14,12 +14,12 @@ Example Usage
 
     Pipeline(
         ReadFileAdaptor(command="echo one; echo two", readmode="line", steptime=0.1),
-        ConsoleEchoer(use_repr=True, tag=" "),
+        ConsoleEchoer(use_repr=True, tag="|"),
     ).run()
 
 It prints::
 
-     b'one\\n' b'two\\n'
+    |b'one\\n'|b'two\\n'
 
 What is read: the file if there is a filename, else the output of the command if there is one (see
 UnixProcess), else standard input. How (``readmode``):
@@ -42,9 +42,11 @@ no end. A file that cannot be read is an OSError of this component.
 from __future__ import annotations
 
 import os
+import select
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess, stops_at_once
@@ -193,37 +195,30 @@ class FileSource(Source):
     def __init__(self, filename: str | os.PathLike[str]) -> None:
         self._filename = filename
         self._fd = -1
-        self._waits = True  # False: it is always ready, as files on disks are
-        self._ready = False
 
     def open(self, adaptor: ReadFileAdaptor) -> None:
         self._adaptor = adaptor
-        # Not blocking: to open a named pipe would wait for its writer.
-        self._use(os.open(self._filename, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        self._fd = self._opened()
+        self.endless = not stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
 
-    def _use(self, fd: int) -> None:
-        self._fd = fd
-        self._waits = self.endless = not stat.S_ISREG(os.fstat(fd).st_mode)
+    def _opened(self) -> int:
+        # Not blocking: to open a named pipe would wait for its writer.
+        return os.open(self._filename, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def read(self) -> bytes | None:
-        if self._waits and not self._ready:
-            self._wait()
-            if self._waits:
-                return None
-        self._ready = False
-        return os.read(self._fd, READ_BYTES)
-
-    def _wait(self) -> None:
-        try:
+        # Asked right before, and not when it was reported: another reader of the same pipe may have
+        # been faster. Files on disks, /dev/null and the like are always ready.
+        if self._poll.poll(0):
+            with suppress(BlockingIOError):  # another process was faster still
+                return os.read(self._fd, READ_BYTES)
+        with suppress(FileExistsError):  # we wait already, and were woken by something else
             self._adaptor.scheduler.register(self._fd, EPOLLIN, self._report)
-        except FileExistsError:
-            pass  # we wait already, and were woken by something else
-        except PermissionError:  # /dev/null and the like: there is nothing to wait for
-            self._waits = False
+        return None
 
     def _report(self, events: int) -> None:
         self._adaptor.scheduler.unregister(self._fd)
-        self._ready = True
         self._adaptor.unpause()
 
     def close(self) -> None:
@@ -237,12 +232,8 @@ class StandardInput(FileSource):
     def __init__(self) -> None:
         super().__init__("standard input")
 
-    def open(self, adaptor: ReadFileAdaptor) -> None:
-        self._adaptor = adaptor
-        self._use(sys.stdin.fileno())
-
-    def close(self) -> None:
-        self._adaptor.scheduler.unregister(self._fd)
+    def _opened(self) -> int:
+        return os.dup(sys.stdin.fileno())  # our own, since another reader may wait there too
 
 
 class CommandSource(Source):

@@ -58,7 +58,7 @@ from Kamaelia.Chassis.Graphline import Graphline
 from Kamaelia.File.FileComponent import FileComponent, Filename
 from Kamaelia.File.LineCutter import LineCutter
 from Kamaelia.Util.RateFilter import ByteRate_RequestControl
-from Kamaelia.Util.Stopping import offer
+from Kamaelia.Util.Stopping import arrival, offer
 
 CHUNK_BYTES = 65_536
 LINE_LIMIT = 65_536
@@ -146,19 +146,12 @@ class PromptedFileReader(FileComponent):
 
     def work(self) -> Iterator[object]:
         yield from self.open_file("rb")
-        while not stops_at_once(stop := self.told_to_stop()):
-            if self.dataReady("inbox"):
-                call = partial(self._answer, self.recv("inbox"))
-                data, ended = yield from self.in_thread("read", call)
-                if data:
-                    yield from offer(self, data)
-                if ended:
-                    return
-            elif stop:
-                return
-            else:
-                self.pause()
-                yield 1
+        ended = False
+        while not ended and (yield from arrival(self)):
+            call = partial(self._answer, self.recv("inbox"))
+            data, ended = yield from self.in_thread("read", call)
+            if data:
+                yield from offer(self, data)
 
     def _answer(self, request: object) -> tuple[bytes, bool]:
         """What was asked for, and whether the file ends there. Raises TypeError and ValueError for
@@ -185,6 +178,14 @@ class PromptedFileReader(FileComponent):
         return b"".join(lines), False
 
 
+class _PacedFileReader(PromptedFileReader):
+    """Is asked by a clock until the file ends, so a producerFinished is not about its requests."""
+
+    def told_to_stop(self, boxname: str = "control") -> Any:  # noqa: ANN401 - as the engine's
+        stop = super().told_to_stop(boxname)
+        return stop if stops_at_once(stop) else None
+
+
 def RateControlledFileReader(  # noqa: N802 - the original's name
     filename: Filename,
     readmode: str = "bytes",
@@ -193,8 +194,9 @@ def RateControlledFileReader(  # noqa: N802 - the original's name
     """RateControlledFileReader(filename, readmode="bytes", **rateargs) -> sends a file at a rate.
 
     rateargs are those of Kamaelia.Util.RateFilter.ByteRate_RequestControl; with readmode "lines"
-    they count lines."""
-    reader = PromptedFileReader(filename, readmode)
+    they count lines. A shutdownMicroprocess ends it; a producerFinished is handed on when all of
+    the file has been sent."""
+    reader = _PacedFileReader(filename, readmode)
     reader.setInboxSize("inbox", REQUESTS_AHEAD)
     return Graphline(
         RATE=ByteRate_RequestControl(**rateargs),

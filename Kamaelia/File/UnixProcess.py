@@ -111,7 +111,7 @@ class UnixProcess(component):
                 self._release()
         if self._status is not None:
             yield from self._put_unless_shut(self._status, "status")
-        # By itself, and not left to Axon, which tells only what is linked as a "control".
+        # By itself, and not left to Axon, which knows no status to put in.
         told = self.told_to_stop()
         yield from self._put_unless_shut(told or producerFinished(self, self._status), "signal")
 

@@ -38,8 +38,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from Axon.Ipc import stops_at_once
 from Kamaelia.File.FileComponent import FileComponent, Filename
+from Kamaelia.Util.Stopping import arrival
 
 MESSAGES_AT_ONCE = 256
 
@@ -74,17 +74,11 @@ class SimpleFileWriter(FileComponent):
 
     def work(self) -> Iterator[object]:
         yield from self.begin()
-        while not stops_at_once(stop := self.told_to_stop()):
+        while (yield from arrival(self)):
             count = min(self.dataReady("inbox"), MESSAGES_AT_ONCE)
-            if count:
-                batch = [self.recv("inbox") for _ in range(count)]
-                yield from self.in_thread("write", partial(self.write, batch))
-                yield from self.written(batch)
-            elif stop:
-                return
-            else:
-                self.pause()
-                yield 1
+            batch = [self.recv("inbox") for _ in range(count)]
+            yield from self.in_thread("write", partial(self.write, batch))
+            yield from self.written(batch)
 
     # ---- for subclasses
 

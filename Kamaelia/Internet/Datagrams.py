@@ -35,14 +35,14 @@ How does it work?
 -----------------
 The socket is made and bound when the component first runs, or when somebody asks for its
 ``address``: a port that cannot be had is an OSError there. Datagrams are read in the call-back that
-reports the socket, at most `DATAGRAMS_PER_EVENT` at a time, so that a flood leaves turns for
-others. While the receiver is full, or has ``read_ahead`` of them waiting, nothing is read: the
-kernel's buffer fills, and then datagrams are lost, as they may be anywhere on their way.
+reports the socket. While the receiver is full, or has ``read_ahead`` of them waiting, nothing is
+read: the kernel's buffer fills, and then datagrams are lost, as they may be anywhere on their way.
 
-Sending never blocks. What the kernel refuses for want of room stays in the inbox; give that a size
-with ``inbox_limit`` to hold back whoever sends. Any other failure, such as a datagram that is too
-long, or a host that says that nobody listens there, loses one datagram: it is told at "error", and
-in the log once for each kind.
+Sending does not block (the look-up of a name may, when it is first used). What the kernel refuses
+for want of room stays in the inbox; give that a size with ``inbox_limit`` to hold back whoever
+sends. Any other failure, such as a datagram that is too long, or a host that says that nobody
+listens there, loses one datagram: it is told at "error", and in the log once for each kind. Both
+ways no more than `DATAGRAMS_A_TURN` go at a time, so a flood leaves turns for others.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ from ipaddress import ip_address
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
-from Axon.Ipc import shutdownMicroprocess
+from Axon.Ipc import stops_at_once
 from Axon.Waiter import EPOLLIN, EPOLLOUT
 
 log = logging.getLogger(__name__)
 
 LONGEST = 65_535  # what the length field of a datagram can say
-DATAGRAMS_PER_EVENT = 64
+DATAGRAMS_A_TURN = 64
 REMEMBERED_NAMES = 256
 ANY4, ANY6 = "0.0.0.0", "::"  # noqa: S104 - compared, and the original's default
 
@@ -106,7 +106,7 @@ class DatagramSocket(component):
         super().__init__(**attributes)
         self.localaddr = localaddr
         self.localport = localport
-        self.inboxes["inbox"].size = self.inbox_limit
+        self.setInboxSize("inbox", self.inbox_limit)
         self.sock: socket.socket | None = None
         self._mask = 0
         self._reading = self.receives
@@ -127,15 +127,16 @@ class DatagramSocket(component):
         try:
             while True:
                 stop = self.told_to_stop()
-                if isinstance(stop, shutdownMicroprocess):
+                if stops_at_once(stop):
                     return
                 self._take_settings()
-                sent_all = self._send_what_waits()
-                if stop and sent_all:
+                blocked = not self._send_what_waits()
+                if stop and not self.dataReady("inbox"):
                     return
                 self._read_again()
-                self._watch(blocked=not sent_all)
-                self.pause()
+                self._watch(blocked)
+                if blocked or not self.dataReady("inbox"):
+                    self.pause()
                 yield 1
         finally:
             self._close()
@@ -152,6 +153,9 @@ class DatagramSocket(component):
                 sock.setblocking(False)
                 self._prepare(sock)
                 sock.bind((self.localaddr, self.localport))
+            except OverflowError:
+                sock.close()
+                raise ValueError(f"{self.localport} is no port: 0 to 65535 are") from None
             except OSError as error:
                 sock.close()
                 where = f"{self.localaddr} port {self.localport}"
@@ -193,7 +197,7 @@ class DatagramSocket(component):
     # ---- receiving
 
     def _read(self) -> None:
-        for _ in range(DATAGRAMS_PER_EVENT):
+        for _ in range(DATAGRAMS_A_TURN):
             if self.sock is None or not self._reading:
                 return
             try:
@@ -246,9 +250,9 @@ class DatagramSocket(component):
         raise TypeError(f"{self.name} only receives")
 
     def _send_what_waits(self) -> bool:
-        """Send; False if the kernel took no more, and some waits for later."""
+        """Send, but leave turns for others; False if the kernel took no more."""
         inbox = self.inboxes["inbox"]
-        while len(inbox):
+        for _ in range(min(self.dataReady("inbox"), DATAGRAMS_A_TURN)):
             address: Address | None = None
             try:
                 data, address = self._addressed(inbox.q[0])

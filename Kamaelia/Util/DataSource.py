@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from Axon.Component import component
-from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Ipc import stops_at_once
 from Kamaelia.Util.PureTransformer import PureTransformer
 
 _END = object()
@@ -44,8 +44,10 @@ class DataSource(component):
     }
     Outboxes = {
         "outbox": "object: the messages, in order",
-        "signal": "producerFinished, or the shutdownMicroprocess that came in",
+        "signal": "the shutdown that came in, else producerFinished",
     }
+
+    woken_by_collection = False  # it asks isFull()
 
     def __init__(self, messages: Iterable[object], **attributes: object) -> None:
         super().__init__(**attributes)
@@ -53,13 +55,8 @@ class DataSource(component):
 
     def main(self) -> Iterator[object]:
         messages = iter(self.messages)
-        while True:
-            for command in self.Inbox("control"):
-                if isinstance(command, producerFinished):
-                    continue  # who feeds us has ended: we were not waiting for anything
-                self.send(command, "signal")
-                if isinstance(command, shutdownMicroprocess):
-                    return
+        # A producerFinished changes nothing: we were not waiting for who feeds us.
+        while not stops_at_once(self.told_to_stop()):
             if self.outboxes["outbox"].isFull():
                 self.pause()  # until there is room
             else:
@@ -68,7 +65,6 @@ class DataSource(component):
                     break
                 self.send(message, "outbox")
             yield 1
-        self.send(producerFinished(self), "signal")
 
 
 def TriggeredSource(msg: object) -> PureTransformer:  # noqa: N802 - the original's name

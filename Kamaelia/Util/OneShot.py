@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from Kamaelia.Util.DataSource import DataSource
+from Kamaelia.Util.Stopping import arrival
 
 
 class OneShot(DataSource):
@@ -31,7 +32,7 @@ class OneShot(DataSource):
 
     Outboxes = {
         "outbox": "object: msg, once",
-        "signal": "producerFinished, or the shutdownMicroprocess that came in",
+        "signal": "the shutdown that came in, else producerFinished",
     }
 
     def __init__(self, msg: object = None, **attributes: object) -> None:
@@ -47,16 +48,12 @@ class TriggeredOneShot(OneShot):
     }
     Outboxes = {
         "outbox": "object: msg, once",
-        "signal": "the shutdown that came in before msg was sent, else producerFinished",
+        "signal": "the shutdown that came in, else producerFinished",
     }
 
     def main(self) -> Iterator[object]:
-        while not self.dataReady("inbox"):
-            if self.told_to_stop():
-                return
-            self.pause()
-            yield 1
-        yield from super().main()
+        if (yield from arrival(self)):
+            yield from super().main()
 
 
 __kamaelia_components__ = (OneShot, TriggeredOneShot)

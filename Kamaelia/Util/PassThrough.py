@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from Axon.Component import component
-from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Ipc import producerFinished, shutdownMicroprocess, stops_at_once
 
 
 class PassThrough(component):
@@ -62,24 +62,30 @@ class PassThrough(component):
         stop: object = None
         while True:
             for message in self.Inbox("control"):
-                if isinstance(message, self.shutdownOn):
-                    stop = message if not isinstance(stop, shutdownMicroprocess) else stop
-                else:
+                if not self._ends(message):
                     self.send(message, "signal")
-            if isinstance(stop, shutdownMicroprocess) or (self._move() and stop is not None):
+                elif not stops_at_once(stop):
+                    stop = message
+            if stops_at_once(stop) or (self._move() and stop is not None):
                 break
             self.pause()  # until a message comes, or a full box has room
             yield 1
-        self.send(stop, "signal")
+        yield from self.put(stop, "signal")
+
+    def _ends(self, message: object) -> bool:
+        kind = message if isinstance(message, type) else type(message)  # some forget to make one
+        return issubclass(kind, self.shutdownOn)
 
     def _move(self) -> bool:
         """Hand on what there is room for; True if nothing is left."""
+        empty = True
         for inbox, outbox in self.Connections.items():
             while self.dataReady(inbox):
                 if self.outboxes[outbox].isFull():
-                    return False
+                    empty = False  # the other pairs have nothing to do with that
+                    break
                 self.send(self._change(self.recv(inbox)), outbox)
-        return True
+        return empty
 
     def _change(self, message: object) -> object:
         """For subclasses: what goes out for a message that came in."""

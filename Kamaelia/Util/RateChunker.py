@@ -58,7 +58,8 @@ class RateChunker(MessageLoop):
                 f"quantum of {quantasize} bytes"
             )
         self._quantum = quantasize
-        self._per_chunk = datarate / chunkrate / quantasize  # quanta, perhaps not a whole number
+        # Quanta, perhaps not a whole number; rounding must not make it less than the one asked for.
+        self._per_chunk = max(1.0, datarate / chunkrate / quantasize)
         self._buffer = bytearray()
         self._due = self._per_chunk  # quanta of the next chunk, with what the last ones fell short
 

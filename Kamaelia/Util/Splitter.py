@@ -44,9 +44,10 @@ from dataclasses import dataclass
 from Axon.AdaptiveCommsComponent import AdaptiveMixin
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
-from Axon.Ipc import producerFinished
+from Axon.Ipc import is_shutdown, producerFinished
 from Axon.Linkage import Passthrough, linkage
-from Kamaelia.Chassis.Pipeline import MembersMixin
+from Axon.Storage import NOBODY
+from Kamaelia.Chassis.Pipeline import MembersMixin, deliver_though_full
 from Kamaelia.Util.MessageLoop import MessageLoop
 
 
@@ -128,8 +129,12 @@ class PlugSplitter(MembersMixin, AdaptiveMixin, MessageLoop):
                 self._detach(wish.sink, wish.sinkbox)
             else:
                 raise self.refused(wish, "addsink or removesink", "configuration")
-        self._stop = self.told_to_stop(f"{self._from}control")
-        return self._stop
+        told = self.told_to_stop(f"{self._from}control")
+        if told is None and self.source is not None and self.source._isStopped():
+            # Without a word, which is not a reason to wait for one.
+            told = self._stop or producerFinished(self.source)
+        self._stop = told
+        return told
 
     def _attach(self, wish: addsink) -> None:
         self._detach(wish.sink, wish.sinkbox)  # it may ask for another sinkcontrol
@@ -139,10 +144,14 @@ class PlugSplitter(MembersMixin, AdaptiveMixin, MessageLoop):
             control = self.addOutbox("control")
             names[control] = wish.sinkcontrol
             self._controls[control] = None
-        linkages = tuple(
-            self.link((self, ours), (wish.sink, theirs), wish.passthrough)
-            for ours, theirs in names.items()
-        )
+        try:
+            linkages = tuple(
+                self.link((self, ours), (wish.sink, theirs), wish.passthrough)
+                for ours, theirs in names.items()
+            )
+        except KeyError as error:
+            error.add_note(f"{wish.sink.name} was to be a sink of {self.name}, by {wish}")
+            raise
         self._sinks[wish.sink, wish.sinkbox] = _Attached(tuple(names), linkages)
         if wish.sink not in self._watched:
             self._watched.add(wish.sink)
@@ -177,8 +186,11 @@ class PlugSplitter(MembersMixin, AdaptiveMixin, MessageLoop):
 
     def _tell_controls(self, message: object) -> None:
         for boxname in list(self._controls):
-            with suppress(noSpaceInBox):  # it has been told more than it has read
-                self.send(message, boxname)
+            if is_shutdown(message):
+                deliver_though_full(self.outboxes[boxname], message)
+            else:
+                with suppress(noSpaceInBox):  # it has been told more than it has read
+                    self.send(message, boxname)
 
     def _tell_sinks(self) -> None:
         """Called at its end, however that came."""
@@ -216,6 +228,9 @@ class Plug(MembersMixin, component):
         self.link((self, "splitter_config"), (splitter, "configuration"))
 
     def main(self) -> Iterator[object]:
+        if self.outboxes["splitter_config"].sink.owner is NOBODY:
+            # The splitter is over, and tells nobody any more.
+            self.inboxes["control"].deliver(producerFinished(self))
         self.send(addsink(self, "inbox", "control"), "splitter_config")
         yield self._start(self.component)
         while not self.component._isStopped():

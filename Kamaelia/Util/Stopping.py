@@ -1,9 +1,9 @@
 """
 Ways to be told to stop
 =======================
-Two things that components share who may be told to stop while they wait: ``offer`` sends as ``put``
-does, but gives up when a shutdownMicroprocess comes while the receiver has no room, and
-``EndsOnAnyControl`` is for those that any message at "control" ends.
+What components share who may be told to stop while they wait: ``arrival`` waits for a message,
+``offer`` sends as ``put`` does, but gives up when a shutdownMicroprocess comes while the receiver
+has no room, and ``EndsOnAnyControl`` is for those that any message at "control" ends.
 
 Example Usage
 -------------
@@ -48,6 +48,21 @@ if TYPE_CHECKING:
     _Base = component
 else:
     _Base = object
+
+
+def arrival(receiver: component) -> Generator[object, None, bool]:
+    """Wait for a message: ``while (yield from arrival(self)): ... self.recv("inbox")``.
+
+    Returns False once a shutdownMicroprocess has come to control, or another shutdown and nothing
+    is left in the inbox."""
+    while not stops_at_once(stop := receiver.told_to_stop()):
+        if receiver.dataReady("inbox"):
+            return True
+        if stop:
+            return False
+        receiver.pause()
+        yield 1
+    return False
 
 
 def offer(

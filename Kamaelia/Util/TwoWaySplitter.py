@@ -41,6 +41,7 @@ While one receiver is full the other still gets the message at hand; then both w
 from __future__ import annotations
 
 from Axon.Ipc import producerFinished
+from Kamaelia.Chassis.Pipeline import deliver_though_full
 from Kamaelia.Util.MessageLoop import MessageLoop
 
 
@@ -64,7 +65,10 @@ class TwoWaySplitter(MessageLoop):
         super().__init__(**attributes)
         self._stop: object = None
         # However it ends, also those behind the second signal are told.
-        self.call_on_close(lambda: self.send(self._stop or producerFinished(self), "signal2"))
+        self.call_on_close(self._tell_the_second)
+
+    def _tell_the_second(self) -> None:
+        deliver_though_full(self.outboxes["signal2"], self._stop or producerFinished(self))
 
     def commands(self) -> object:
         self._stop = self.told_to_stop()

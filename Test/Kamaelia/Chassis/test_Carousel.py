@@ -390,6 +390,17 @@ def test_its_last_word_waits_for_room() -> None:
         h.expect_end()
 
 
+def test_a_component_with_a_full_control_is_told_to_stop_at_once_all_the_same() -> None:
+    child = Child("A")
+    child.setInboxSize("control", 0)
+    with harness(Carousel(lambda _: child)) as h:
+        h.put("A", "next")
+        h.settle()
+        h.put(stop := shutdownMicroprocess(), "control")
+        h.expect_end()
+        assert child.told == [stop]
+
+
 def test_a_component_with_a_full_control_is_told_when_it_has_room() -> None:
     class Busy(Child):
         def main(self) -> Iterator[object]:

@@ -229,7 +229,41 @@ def test_control_not_linked_a_member_whose_control_is_full_is_told_when_it_has_r
         assert member.told == ["one", "two", stop]
 
 
+def test_control_not_linked_a_member_without_room_does_not_keep_a_shutdown_from_the_others() -> (
+    None
+):
+    class Deaf(component):
+        def main(self) -> Iterator[object]:
+            while True:
+                self.pause()
+                yield 1
+
+    deaf, member = Deaf(), Recorder()
+    deaf.setInboxSize("control", 1)
+    graph = Graphline(A=deaf, B=member, linkages={})
+    with harness(graph) as h:
+        h.put_all(["one", "two"], "control")
+        h.settle()
+        h.put(stop := shutdownMicroprocess(), "control")
+        h.expect_end(member)
+        assert member.told == ["one", "two", stop]
+        assert list(deaf.Inbox("control")) == ["one", "two", stop]
+        assert deaf.inboxes["control"].getSize() == 1
+        graph.stop()
+
+
 # ---- signal
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_whether_its_signal_is_linked_is_what_the_linkages_said_when_it_was_made(
+    said: bool,
+) -> None:
+    signal: Linkages = {("A", "signal"): ("self", "signal")}
+    linkages = dict(signal) if said else {}
+    graph = Graphline(A=Recorder(), linkages=linkages)
+    linkages.clear() if said else linkages.update(signal)
+    assert len(drive(graph, control=[producerFinished()])["signal"]) == 1
 
 
 def test_signal_not_linked_a_producer_finished_is_sent_when_all_members_have_ended() -> None:
@@ -292,7 +326,7 @@ def test_signal_of_one_member_linked_to_another_is_not_the_graphlines() -> None:
         Outboxes = {"signal": "the shutdown: none"}
 
     graph = Graphline(A=DataSource([]), B=Odd(), linkages={("A", "outbox"): ("B", "inbox")})
-    assert len(drive(graph)["signal"]) == 1
+    assert len(drive(graph, control=[producerFinished()])["signal"]) == 1
 
 
 def test_signal_waits_for_room() -> None:

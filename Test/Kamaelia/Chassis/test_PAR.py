@@ -192,6 +192,24 @@ def test_a_member_with_a_full_control_is_told_when_it_has_room() -> None:
         assert busy.told == ["in the way", stop]
 
 
+def test_a_member_without_room_does_not_keep_a_shutdown_microprocess_from_ending_it() -> None:
+    class Deaf(Recorder):
+        def main(self) -> Iterator[object]:
+            while True:
+                self.pause()
+                yield 1
+
+    deaf, other = Deaf(), Recorder()
+    deaf.setInboxSize("control", 1)
+    with harness(par := PAR(deaf, other)) as h:
+        h.put_all(["one", producerFinished()], "control")
+        h.settle()
+        h.put(stop := shutdownMicroprocess(), "control")
+        h.expect_end(par, within=1)
+        assert h.take("signal") == [stop]
+        assert other.told[0] == "one"
+
+
 def test_its_last_word_waits_for_room() -> None:
     with harness(PAR(OneShot("x"))) as h:
         h.limit(0, "signal")

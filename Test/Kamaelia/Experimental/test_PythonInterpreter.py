@@ -46,6 +46,13 @@ def test_a_line_may_have_its_end_and_a_message_several_lines() -> None:
     assert results("1\n", "2\r\n", "3\n4\n") == ["1\n", "2\n", "3\n", "4\n"]
 
 
+def test_lines_end_where_python_ends_them_and_not_at_what_is_in_a_text() -> None:
+    line = "len('a\x0bb\x0cc\x1cd\x85e\u2028f')\r\n"
+    assert drive(InterpreterTransformer(), inbox=[line], control=[producerFinished()])[
+        "outbox"
+    ] == ["11\n"]
+
+
 def test_bytes_are_taken_for_utf_8_and_others_for_an_error_of_the_line() -> None:
     assert results("'é'".encode(), bytearray(b"5")) == ["'é'\n", "5\n"]
     (shown,) = results(b"\xff")

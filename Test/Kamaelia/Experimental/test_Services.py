@@ -175,18 +175,21 @@ def test_the_service_hears_also_of_one_that_was_stopped_or_has_failed(how: str) 
             assert service.got[2:] == removed(subscriber, "dogs", "cats")
 
 
-def test_one_that_was_stopped_and_cannot_tell_a_full_service_says_so_in_the_log(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+@pytest.mark.parametrize("how", ["stop", "shutdown"])
+def test_one_that_is_to_end_at_once_does_not_wait_for_room_at_the_service(how: str) -> None:
     with a_service() as service:
+        service.setInboxSize("inbox", 1)
         subscriber = Subscribe(NAME, "cats")
         with harness(subscriber) as h:
-            service.setInboxSize("inbox", 1)
             h.settle()
-            subscriber.stop()
+            if how == "stop":
+                subscriber.stop()
+            else:
+                h.put(shutdownMicroprocess(), "control")
             h.expect_end()
-        assert service.dataReady("inbox") == 1
-    assert "cannot tell" in caplog.text
+        asked = [*added(subscriber, "cats"), *removed(subscriber, "cats")]
+        assert list(service.Inbox("inbox")) == asked
+        assert service.inboxes["inbox"].getSize() == 1
 
 
 def test_its_requests_wait_for_room_at_the_service() -> None:

@@ -266,6 +266,27 @@ def test_a_named_pipe_is_read_as_it_is_written(real_time_world: World, path: Pat
     assert end.got == [b"0", b"1", b"2"]
 
 
+def test_several_may_read_the_same_named_pipe_though_one_is_faster(
+    real_time_world: World, path: Path
+) -> None:
+    os.mkfifo(path)
+    ends = [read(real_time_world, ReadFileAdaptor(path)) for _ in range(3)]
+
+    def script() -> Script:
+        yield from real_time_world.settle()
+        with path.open("wb", buffering=0) as pipe:
+            for number in range(10):
+                pipe.write(b"%d" % number)
+                yield from real_time_world.until(
+                    lambda: sum(len(end.got) for end in ends) == number + 1  # noqa: B023
+                )
+        yield from real_time_world.until(lambda: all(end.stop_message for end in ends))
+
+    real_time_world.play(script())
+    got = [piece for end in ends for piece in end.got]
+    assert sorted(got) == [b"%d" % number for number in range(10)]
+
+
 def test_a_device_that_is_always_ready_is_read(real_time_world: World) -> None:
     ends = [read(real_time_world, ReadFileAdaptor(f"/dev/{name}")) for name in ("null", "zero")]
 
@@ -326,6 +347,23 @@ def test_standard_input_is_read_to_its_end_and_left_open(
 
     real_time_world.play(script())
     assert end.got == [b"one\n", b"two\n", b"last"]
+
+
+def test_several_may_read_standard_input_and_each_hears_of_its_end(
+    typed: Pipe, real_time_world: World
+) -> None:
+    ends = [read(real_time_world, ReadFileAdaptor(readmode="line")) for _ in range(2)]
+
+    def script() -> Script:
+        for number in range(5):
+            os.write(typed.writing, b"%d\n" % number)
+            yield from real_time_world.until(
+                lambda: sum(len(end.got) for end in ends) == number + 1  # noqa: B023
+            )
+        typed.end()
+        yield from real_time_world.until(lambda: all(end.stop_message for end in ends))
+
+    real_time_world.play(script())
 
 
 def test_standard_input_without_an_end_is_given_up_when_told(

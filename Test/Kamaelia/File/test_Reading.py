@@ -244,11 +244,18 @@ def test_lines_are_counted_if_that_is_the_readmode(poem: Path) -> None:
     assert out["outbox"] == [b"one\n", b"two\n", b"three"]
 
 
-@pytest.mark.parametrize("stop", [producerFinished(), shutdownMicroprocess()])
-def test_either_shutdown_ends_it_between_two_chunks(poem: Path, stop: object) -> None:
+def test_a_producer_finished_does_not_shorten_it_and_is_handed_on(poem: Path) -> None:
+    with harness(RateControlledFileReader(poem, rate=4, chunksize=4)) as h:
+        h.put(stop := producerFinished(), "control")
+        h.expect_all("outbox", [b"one\n", b"two\n", b"thre", b"e"], within=10)
+        h.expect_end()
+        assert h.take("signal") == [stop]
+
+
+def test_a_shutdown_microprocess_ends_it_between_two_chunks(poem: Path) -> None:
     with harness(RateControlledFileReader(poem, rate=4, chunksize=4)) as h:
         h.expect("outbox", b"one\n")
-        h.put(stop, "control")
+        h.put(stop := shutdownMicroprocess(), "control")
         h.expect_end()
         assert h.take("signal") == [stop]
         assert h.take("outbox") == []

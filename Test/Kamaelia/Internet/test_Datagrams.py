@@ -3,10 +3,12 @@
 import errno
 import logging
 import socket
+from itertools import pairwise
 
 import pytest
 
-from Kamaelia.Internet.Datagrams import DatagramError, DatagramSocket
+from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Kamaelia.Internet.Datagrams import DATAGRAMS_A_TURN, DatagramError, DatagramSocket
 from Kamaelia.Internet.UDP import PostboxPeer, SimplePeer, UDPReceiver
 from Test.Kamaelia.network import Script, Silent, World, taken
 from Test.Kamaelia.shutdown import Ends
@@ -159,8 +161,6 @@ class Reluctant(SimplePeer):
 
 def test_what_the_kernel_does_not_take_waits_and_a_finish_waits_for_it(world: World) -> None:
     def script() -> Script:
-        from Axon.Ipc import producerFinished
-
         other = peer(world)
         made = Reluctant("127.0.0.1", 0, *other.getsockname())
         owner_of(world, made)
@@ -222,5 +222,37 @@ def test_ipv6_works_where_the_machine_has_it(world: World) -> None:
         yield from world.until(lambda: len(owner.inboxes["inbox"]))
         ((data, (came_from, _)),) = taken(owner)  # type: ignore[misc]
         assert (data, came_from) == (b"six", "::1")
+
+    world.play(script())
+
+
+def test_a_port_that_is_none_is_an_error_and_leaves_no_socket_open() -> None:
+    with pytest.raises(ValueError, match="70000 is no port: 0 to 65535 are"):
+        _ = DatagramSocket("127.0.0.1", 70_000).address
+
+
+def test_much_to_send_leaves_turns_for_others(world: World) -> None:
+    def script() -> Script:
+        other = peer(world)
+        made = SimplePeer("127.0.0.1", 0, *other.getsockname())
+        owner_of(world, made)
+        for _ in range(10 * DATAGRAMS_A_TURN):
+            made.inboxes["inbox"].deliver(b"x")
+        left = [made.dataReady("inbox")]
+        while left[-1]:
+            yield 1
+            left.append(made.dataReady("inbox"))
+        assert all(before - after <= DATAGRAMS_A_TURN for before, after in pairwise(left))
+
+    world.play(script())
+
+
+def test_a_shutdown_may_be_the_class_as_some_senders_forget_to_make_one(world: World) -> None:
+    def script() -> Script:
+        made = Reluctant("127.0.0.1", 0, *peer(world).getsockname())
+        owner_of(world, made)
+        made.inboxes["inbox"].deliver(b"never")
+        made.inboxes["control"].deliver(shutdownMicroprocess)
+        yield from world.until(made._isStopped)
 
     world.play(script())

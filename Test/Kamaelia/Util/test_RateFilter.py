@@ -163,11 +163,12 @@ def test_of_size_and_pace_the_one_follows_from_the_other(
     assert made.timestep == pytest.approx(step)
 
 
-def test_only_the_variable_one_has_a_pace_if_none_is_given() -> None:
-    made = VariableByteRate_RequestControl()
+@pytest.mark.parametrize("kind", [ByteRate_RequestControl, VariableByteRate_RequestControl])
+def test_without_a_chunksize_or_chunkrate_there_are_ten_chunks_a_second(
+    kind: type[ByteRate_RequestControl],
+) -> None:
+    made = kind()
     assert (made.chunksize, made.timestep) == (10_000, 0.1)
-    with pytest.raises(ValueError, match="needs a chunksize or a chunkrate"):
-        ByteRate_RequestControl()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """PlugSplitter and Plug: sinks that come, go, are full, and are told of the end."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -214,6 +215,14 @@ def test_a_sink_without_room_for_the_shutdown_is_told_all_the_same() -> None:
         h.put_all(["one", "too many", stop := shutdownMicroprocess()], "control")
         h.expect_end(splitter)
         assert sink.got("control") == ["one", stop]
+
+
+def test_a_box_that_a_sink_does_not_have_is_an_error_that_names_both() -> None:
+    with pytest.raises(KeyError) as caught:
+        drive(PlugSplitter(), configuration=[addsink(Sink(), "ibnox")])
+    assert re.search(
+        "Sink_.* was to be a sink of .*PlugSplitter_.*'ibnox'", str(caught.value.__notes__)
+    )
 
 
 # ---- with a source
