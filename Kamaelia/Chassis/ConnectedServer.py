@@ -6,14 +6,16 @@ of its own.
 
 Example Usage
 -------------
-An echo server on port 1500::
+A server on port 1500 that tells each client its address::
 
-    ServerCore(protocol=EchoProtocol, port=1500).run()
+    # ends: ctrl-c
+    from Kamaelia.Chassis.ConnectedServer import ServerCore
+    from Kamaelia.Util.OneShot import OneShot
 
-A protocol that wants to know whom it talks to::
 
     def greeter(peer, peerport, localip, localport):
-        return Pipeline(OneShot(f"hello {peer}\\n".encode()), ...)
+        return OneShot(f"hello {peer}\\n".encode())
+
 
     ServerCore(protocol=greeter, port=1500).run()
 
@@ -32,12 +34,17 @@ shutdownMicroprocess (so serverShutdown too) at "control", or from a protocol's 
 "serversignal", closes the port and passes the shutdown to every protocol; ``stop_listening()``
 closes the port only. Either way the server ends when the last connection has. producerFinished is
 ignored: a server outlives its data.
+
+With ``tls``, an ssl.SSLContext, connections are encrypted, and a protocol is made once its
+connection is. A protocol with an outbox "makessl" may ask for that later, and hears at an inbox
+"sslready" when it is: see Kamaelia.Internet.TLS.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, Self
@@ -92,6 +99,10 @@ class _Connection:
             server.link((protocol, "signal"), (adapter, "control"))
         if "serversignal" in protocol.outboxes:
             server.link((protocol, "serversignal"), (server, "control"))
+        if "makessl" in protocol.outboxes:
+            server.link((protocol, "makessl"), (adapter, "makessl"))
+        if "sslready" in protocol.inboxes:
+            server.link((adapter, "sslready"), (protocol, "sslready"))
         guard = self.failed
         protocol.isolate(guard)
         adapter.isolate(guard)
@@ -164,8 +175,8 @@ class _Connection:
 
 
 class ServerCore(component):
-    """ServerCore(protocol=..., port=1601, host="", socketOptions=None, TCPS=TCPServer, sock=None)
-    -> a server.
+    """ServerCore(protocol=..., port=1601, host="", socketOptions=None, TCPS=TCPServer, sock=None,
+    tls=None) -> a server.
 
     protocol: called with peer=, peerport=, localip=, localport= for each client; returns the
     component to serve it. host: an IPv4 or IPv6 address to listen on, "" for all IPv4 ones. sock: a
@@ -192,6 +203,8 @@ class ServerCore(component):
     TCPS: Callable[..., TCPServer] = TCPServer
     sock: socket.socket | None = None
     connection_limit: int | None = None  # clients above it wait in the kernel's listen queue
+    tls: ssl.SSLContext | None = None  # to encrypt every connection with
+    handshake_timeout = 30.0  # seconds
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - they become attributes
         super().__init__(**attributes)
@@ -223,6 +236,8 @@ class ServerCore(component):
             options: dict[str, Any] = {"sock": self.sock} if self.sock is not None else {}
             if self.connection_limit is not None:
                 options["connection_limit"] = self.connection_limit
+            if self.tls is not None:
+                options |= {"tls": self.tls, "handshake_timeout": self.handshake_timeout}
             self.server = self.TCPS(listenport, socketOptions=self.socketOptions, **options)
             self.link((self.server, "protocolHandlerSignal"), (self, "_socketactivity"))
             self.link((self.server, "signal"), (self, "_serverEnded"))

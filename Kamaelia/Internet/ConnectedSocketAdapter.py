@@ -6,11 +6,22 @@ each client and TCPClient one for its server; few programs make one themselves.
 
 Example Usage
 -------------
-Two ends of a socket pair, one of them a component::
+Two ends of a socket pair, one of them in a component::
+
+    import socket
+
+    from Kamaelia.Chassis.Pipeline import Pipeline
+    from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
+    from Kamaelia.Util.OneShot import OneShot
 
     ours, theirs = socket.socketpair()
-    csa = ConnectedSocketAdapter(ours)
-    Pipeline(csa, EchoProtocol()).activate()
+    Pipeline(OneShot(b"hello"), ConnectedSocketAdapter(ours)).run()
+    print(theirs.recv(100))
+    theirs.close()
+
+It prints::
+
+    b'hello'
 
 How does it work?
 -----------------
@@ -35,24 +46,32 @@ byte, socketShutdown goes out of "CreatorFeedback" and what we send still reache
 finishes too or ``half_close_timeout`` is over. In the end socketShutdown goes out of
 "CreatorFeedback", if it has not yet, and shutdownCSA out of "signal". Both carry the reason: an
 OSError, a text, or None after a proper end.
+
+Any message at "makessl" turns the connection into an encrypted one: see Kamaelia.Internet.TLS.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from fcntl import ioctl
-from termios import FIONREAD
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Timers import Timer
 from Axon.Waiter import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
-from Kamaelia.Internet.SendQueue import NEVER_ASLEEP, OPEN, SendQueue, State
+from Kamaelia.Internet.SendQueue import (
+    NEVER_ASLEEP,
+    OPEN,
+    SendQueue,
+    State,
+    send_without_delay,
+    unread_bytes,
+)
+from Kamaelia.Internet.TLS import TLSLink, TLSRequests
+from Kamaelia.Internet.TLSSocket import TLSSocket
 from Kamaelia.IPC import shutdownCSA, socketShutdown
 
 log = logging.getLogger(__name__)
@@ -75,11 +94,13 @@ class ConnectedSocketAdapter(component):
         "control": "producerFinished (send what waits, then close) or shutdownMicroprocess (close)",
         "ReadReady": "object: unused; the scheduler's own wait reports the socket",
         "SendReady": "object: unused; see ReadReady",
+        "makessl": "ssl.SSLContext, or anything for the default of a client: go on in TLS",
     }
     Outboxes = {
         "outbox": "bytes: as they came from the peer",
         "CreatorFeedback": "socketShutdown: the peer has sent its last byte, or is gone",
         "signal": "shutdownCSA: the connection is over",
+        "sslready": "TLSInfo: from now on all is encrypted",
         "_selectorSignal": "object: unused",
     }
 
@@ -95,8 +116,10 @@ class ConnectedSocketAdapter(component):
         "crashOnBadDataToSend",
         "noisyErrors",
         "reason",
+        "server_hostname",
         "sock",
         "state",
+        "tls",
         "when_gone",
     )
 
@@ -108,6 +131,7 @@ class ConnectedSocketAdapter(component):
     inactivity_timeout: float | None = None  # seconds without a byte either way
     flush_timeout = 30.0  # seconds
     half_close_timeout = 60.0  # seconds
+    handshake_timeout = 30.0  # seconds
 
     def __init__(
         self,
@@ -118,8 +142,10 @@ class ConnectedSocketAdapter(component):
         **attributes: object,
     ) -> None:
         super().__init__(**attributes)
-        self.sock = listensocket
-        self.sock.setblocking(False)
+        listensocket.setblocking(False)
+        self.sock: socket.socket | TLSSocket = listensocket
+        self.tls: TLSLink | None = None
+        self.server_hostname: str | None = None  # what a certificate of the peer must be for
         self.crashOnBadDataToSend = crashOnBadDataToSend
         self.noisyErrors = noisyErrors
         self.state = State.OPEN
@@ -130,6 +156,9 @@ class ConnectedSocketAdapter(component):
         inbox.q = self._queue = SendQueue(self, inbox)
         inbox.owner = NEVER_ASLEEP
         inbox.size = self.inbox_limit
+        makessl = self.inboxes["makessl"]
+        makessl.q = TLSRequests(self)
+        makessl.owner = NEVER_ASLEEP
         self._held: bytes | None = None  # read, but the receiver was full
         self._reading = True  # we want to deliver what can be read; never unless OPEN
         self._peer_finished = False
@@ -145,7 +174,9 @@ class ConnectedSocketAdapter(component):
     # ---- life
 
     def main(self) -> Iterator[object]:
-        self._set_options()
+        send_without_delay(self.sock)
+        if self.tls is not None:
+            self.tls.begin()
         self.watch()
         if self.inactivity_timeout is not None and self.scheduler:
             self._idle = self.scheduler.call_later(
@@ -156,6 +187,8 @@ class ConnectedSocketAdapter(component):
                 self._handle_control(message)
             if not self._reading and self.state is OPEN:
                 self._try_reading_again()
+            if self.tls is not None:
+                self.tls.go_on()
             if not self.closed:
                 self.pause()
                 yield 1
@@ -173,18 +206,13 @@ class ConnectedSocketAdapter(component):
 
     def _axon_forget(self) -> None:
         super()._axon_forget()
-        del self._queue.adapter  # a reference cycle, otherwise
+        del self._queue.adapter  # a reference cycle, otherwise; so is the next
+        self.tls = None
 
     def stop(self) -> None:
         """Close at once; nothing waits for a stopped component."""
         self._close(self.reason if self.reason is not None else "stopped")
         super().stop()
-
-    def _set_options(self) -> None:
-        # Without it a small write waits for the peer's delayed acknowledgement: 40 ms each. A local
-        # socket has no such option.
-        with suppress(OSError):
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _handle_control(self, message: object) -> None:
         if isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess:
@@ -194,6 +222,20 @@ class ConnectedSocketAdapter(component):
             self._reading = False
             self._limit(self.flush_timeout, NOT_TAKEN)
             self._advance()
+
+    # ---- TLS
+
+    def use_tls(self, encrypted: TLSSocket) -> None:
+        """Go on over the same connection, which has been given to a TLSSocket."""
+        self._unwatch()
+        self.sock = encrypted
+        self.tls = TLSLink(self, encrypted)
+        if self.scheduler:
+            self.tls.begin()
+
+    def _tls_ready(self, events: int) -> None:
+        if self.tls is not None:
+            self.tls.ready(events)
 
     # ---- the socket's call-back
 
@@ -289,8 +331,12 @@ class ConnectedSocketAdapter(component):
 
     def _advance(self) -> None:
         """Go to the next state if this one has done its work; then watch for what is wanted now."""
-        if self.state is State.FLUSHING and not self._queue.chunks:
-            if self._peer_finished or not self._unread_bytes():
+        if (
+            self.state is State.FLUSHING
+            and not self._queue.chunks
+            and (self.tls is None or self.tls.has_ended())
+        ):
+            if self._peer_finished or not unread_bytes(self.sock):
                 self._close(None)
                 return
             # Closing a socket in which bytes lie unread resets the connection, and the peer might
@@ -304,26 +350,17 @@ class ConnectedSocketAdapter(component):
             return
         self.watch()
 
-    def _unread_bytes(self) -> int:
-        try:
-            return int(struct.unpack("i", ioctl(self.sock.fileno(), FIONREAD, b"\0\0\0\0"))[0])
-        except OSError:
-            return 0
-
     def watch(self) -> None:
         """Have the scheduler watch the socket for what we want of it now."""
         if self.state is State.CLOSED or not self.scheduler:
             return
-        mask = 0
-        if not self._peer_finished and (self._reading or self.state is not OPEN):
-            mask |= EPOLLIN
-        if self._queue.chunks:
-            mask |= EPOLLOUT
+        mask = self._wanted() if self.tls is None else self.tls.wanted()
         if mask == self._mask:
             return
         if self._mask < 0:
             if mask:
-                self.scheduler.register(self.sock.fileno(), mask, self._ready)
+                ready = self._ready if self.tls is None else self._tls_ready
+                self.scheduler.register(self.sock.fileno(), mask, ready)
                 self._mask = mask
         elif mask or not self._peer_finished:
             self.scheduler.modify(self.sock.fileno(), mask)
@@ -331,6 +368,14 @@ class ConnectedSocketAdapter(component):
         else:
             # With both ends shut the kernel reports a hang-up whatever we ask for.
             self._unwatch()
+
+    def _wanted(self) -> int:
+        mask = 0
+        if not self._peer_finished and (self._reading or self.state is not OPEN):
+            mask |= EPOLLIN
+        if self._queue.chunks:
+            mask |= EPOLLOUT
+        return mask
 
     def _unwatch(self) -> None:
         if self._mask >= 0 and self.scheduler:
@@ -354,14 +399,6 @@ class ConnectedSocketAdapter(component):
                         break
                     self.send(data, "outbox")
         self.fail(error)
-
-    def bad_data(self, data: object) -> None:
-        """Somebody put what is no bytes into the inbox: say so once for each, and go on without."""
-        text = f"{self.name}: only bytes can be sent to a socket, not {type(data).__name__}"
-        if self.crashOnBadDataToSend:
-            raise TypeError(text)
-        if self.noisyErrors:
-            log.error("%s", text)
 
     def _limit(self, seconds: float, reason: str | None) -> None:
         if self._deadline is not None:
@@ -390,6 +427,8 @@ class ConnectedSocketAdapter(component):
         for timer in (self._idle, self._deadline):
             if timer is not None:
                 timer.cancel()
+        if self.tls is not None:
+            self.tls.close(not self._queue.chunks and not isinstance(reason, OSError))
         self._queue.clear()
         self.sock.close()
         inbox = self.inboxes["inbox"]

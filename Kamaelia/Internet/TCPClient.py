@@ -6,9 +6,26 @@ out of "outbox". Messages that arrive before the connection stands wait for it.
 
 Example Usage
 -------------
-What a server says, on the console::
+What a server says, on the console; the server is one of this program::
 
-    Pipeline(TCPClient("localhost", 7), ConsoleEchoer()).run()
+    from Kamaelia.Chassis.ConnectedServer import ServerCore
+    from Kamaelia.Chassis.Pipeline import Pipeline
+    from Kamaelia.Internet.TCPClient import TCPClient
+    from Kamaelia.Util.Console import ConsoleEchoer
+    from Kamaelia.Util.OneShot import OneShot
+
+
+    def greeter(**peer):
+        server.stop_listening()  # one client is enough
+        return OneShot(b"hello")
+
+
+    server = ServerCore(protocol=greeter, host="127.0.0.1", port=0).activate()
+    Pipeline(TCPClient(*server.address), ConsoleEchoer()).run()
+
+It prints::
+
+    b'hello'
 
 Behaviour
 ---------
@@ -20,6 +37,11 @@ after a proper end, otherwise the OSError or a text.
 producerFinished or shutdownMicroprocess at "control" closes the connection, the former after all
 is sent, for which it connects first if messages wait; with wait_for_serverclose only the latter
 does.
+
+With ``tls``, an ssl.SSLContext, the connection is encrypted from the start, and a message at
+"makessl" has it encrypted from then on (see Kamaelia.Internet.TLS). If the context checks
+certificates, as that of ``ssl.create_default_context()`` does, the server's must be for
+server_hostname, or else for host.
 """
 
 from __future__ import annotations
@@ -27,6 +49,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -72,12 +95,13 @@ class _Lookup(threadedcomponent):
 
 
 class TCPClient(component):
-    """TCPClient(host, port, delay=0, connect_timeout=60, wait_for_serverclose=False); times in
-    seconds."""
+    """TCPClient(host, port, delay=0, connect_timeout=60, wait_for_serverclose=False, tls=None,
+    server_hostname=None); times in seconds."""
 
     Inboxes = {
         "inbox": "bytes: to send to the server",
         "control": "producerFinished (send what waits, then close) or shutdownMicroprocess (close)",
+        "makessl": "ssl.SSLContext, or anything for a default one: go on, or begin, in TLS",
         "_socketFeedback": "shutdownCSA: from the socket when it is over",
         "_addresses": "list[AddressInfo] or OSError: from the look-up of the name",
         "_serverFinished": "socketShutdown: the server has sent its last byte",
@@ -85,6 +109,7 @@ class TCPClient(component):
     Outboxes = {
         "outbox": "bytes: as they came from the server",
         "signal": "producerFinished: the connection is over; its message is the reason",
+        "sslready": "TLSInfo: from now on all is encrypted",
         "_toSocket": "producerFinished or shutdownMicroprocess: for the socket",
     }
 
@@ -92,6 +117,7 @@ class TCPClient(component):
 
     inbox_limit: int | None = None  # messages that may wait to be sent; then noSpaceInBox
     source_address: tuple[str, int] | None = None  # to connect from
+    handshake_timeout = 30.0  # seconds
     CSA = ConnectedSocketAdapter
 
     def __init__(
@@ -101,6 +127,8 @@ class TCPClient(component):
         delay: float = 0,
         connect_timeout: float = 60,
         wait_for_serverclose: bool = False,
+        tls: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
         **attributes: object,
     ) -> None:
         super().__init__(**attributes)
@@ -109,6 +137,8 @@ class TCPClient(component):
         self.delay = delay
         self.connect_timeout = connect_timeout
         self.wait_for_serverclose = wait_for_serverclose
+        self.tls = tls
+        self.server_hostname = server_hostname
         self.setInboxSize("inbox", self.inbox_limit)  # until the socket's own inbox takes over
         self._stop: object = None
         self._connecting: socket.socket | None = None
@@ -227,6 +257,7 @@ class TCPClient(component):
     def _be_connected(self, sock: socket.socket) -> Generator[object, None, object]:
         """Let the socket's component take our place until it is over; the reason is returned."""
         adapter = self._adapter = self.CSA(sock, inbox_limit=self.inbox_limit)
+        self._prepare_tls(adapter)
         self.link((adapter, "outbox"), (self, "outbox"), passthrough=2)
         self.link((adapter, "signal"), (self, "_socketFeedback"))
         self.link((adapter, "CreatorFeedback"), (self, "_serverFinished"))
@@ -245,6 +276,15 @@ class TCPClient(component):
             yield 1
         over = self.recv("_socketFeedback")
         return adapter.reason if isinstance(over, shutdownCSA) else None
+
+    def _prepare_tls(self, adapter: ConnectedSocketAdapter) -> None:
+        adapter.server_hostname = self.server_hostname or self.host
+        adapter.handshake_timeout = self.handshake_timeout
+        self.link((adapter, "sslready"), (self, "sslready"), passthrough=2)
+        if self.tls is not None:
+            adapter.inboxes["makessl"].deliver(self.tls)
+        # Before "inbox": if TLS was asked for already, nothing that waits is sent without.
+        self.link((self, "makessl"), (adapter, "makessl"), passthrough=1)
 
     # ---- being told to stop
 

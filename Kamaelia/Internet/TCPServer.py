@@ -7,10 +7,21 @@ that gives each client a protocol, and what most programs use.
 Example Usage
 -------------
 The port is bound when the component is made, so a port that cannot be had is an OSError for
-whoever asks for it::
+whoever asks for it. Port 0 lets the system choose::
+
+    from Kamaelia.Internet.TCPServer import TCPServer
 
     server = TCPServer(("127.0.0.1", 0))
-    print(server.address)  # ("127.0.0.1", 40123): port 0 lets the system choose
+    host, port = server.address
+    try:
+        TCPServer((host, port))
+    except OSError as error:
+        print(str(error).replace(str(port), "1500"))
+    server.stop()
+
+It prints::
+
+    [Errno 98] cannot listen on 127.0.0.1 port 1500: Address already in use
 
 How does it work?
 -----------------
@@ -18,6 +29,10 @@ At most 64 connections are accepted each time the port is reported ready, so tha
 them cannot keep the clients that are served already waiting. When file descriptors or memory
 run out, accepting stops for a second, or until a client leaves: the connection stays in the
 listen queue, and asking again at once would only burn the processor.
+
+With ``tls``, an ssl.SSLContext, each connection begins with a handshake and is announced after it.
+One that fails, or takes longer than ``handshake_timeout`` seconds, is closed with a line in the
+log, and so is one that still goes on when the port is closed.
 """
 
 from __future__ import annotations
@@ -25,15 +40,20 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf
 from typing import Any
 
 from Axon.Component import component
+from Axon.Guards import log_only
 from Axon.Ipc import shutdownMicroprocess
 from Axon.Timers import Timer
 from Axon.Waiter import EPOLLIN
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
+from Kamaelia.Internet.TLSHandshake import TLSHandshake
+from Kamaelia.Internet.TLSSocket import TLSSocket
 from Kamaelia.IPC import newCSA, shutdownCSA
 
 log = logging.getLogger(__name__)
@@ -95,6 +115,17 @@ def host_and_port(address: Any) -> tuple[str, int]:  # noqa: ANN401 - of any fam
     return (address[0], address[1]) if isinstance(address, tuple) else (str(address), 0)
 
 
+def check_server_context(context: object) -> None:
+    """Raise now what would otherwise be said to each client."""
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(f"tls= must be an ssl.SSLContext, not {type(context).__name__}")
+    if context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+        raise ValueError(
+            "tls= is a context for clients: make one with"
+            " ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)"
+        )
+
+
 class TCPServer(component):
     """TCPServer(listenport, socketOptions=None, sock=None) -> listens; listenport as for
     listening_socket.
@@ -109,7 +140,7 @@ class TCPServer(component):
     }
     Outboxes = {
         "protocolHandlerSignal": "newCSA: a client has come; shutdownCSA: it is gone",
-        "signal": "shutdownMicroprocess: passed on",
+        "signal": "shutdownMicroprocess: the one that came in",
         "_selectorSignal": "object: unused",
         "_selectorShutdownSignal": "object: unused",
     }
@@ -118,6 +149,8 @@ class TCPServer(component):
 
     CSA: Callable[..., ConnectedSocketAdapter] = ConnectedSocketAdapter
     connection_limit: int | None = None  # clients above it wait in the kernel's listen queue
+    tls: ssl.SSLContext | None = None  # to encrypt every connection with
+    handshake_timeout = 30.0  # seconds
 
     def __init__(
         self,
@@ -127,6 +160,8 @@ class TCPServer(component):
         **attributes: object,
     ) -> None:
         super().__init__(**attributes)
+        if self.tls is not None:
+            check_server_context(self.tls)
         options = [socketOptions] if isinstance(socketOptions, tuple) else socketOptions
         self.listener = sock if sock is not None else listening_socket(listenport, options)
         self.listener.setblocking(False)
@@ -174,11 +209,13 @@ class TCPServer(component):
     def _close(self) -> None:
         self._unlisten()
         self.listener.close()
+        for handshake in self.children:
+            handshake.stop()
 
     def _accept(self, events: int) -> None:
         for _ in range(ACCEPTS_PER_EVENT):
             try:
-                client, _address = self.listener.accept()
+                client, address = self.listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -186,24 +223,64 @@ class TCPServer(component):
                     continue
                 self._hold_off(error)
                 return
-            try:
-                adapter = self.CSA(client)
-            except Exception:
-                # Nobody stands between an exception in this call-back and the program's end.
-                log.exception("connection closed: its socket's component could not be made")
-                client.close()
-                continue
-            adapter.when_gone = self._gone
-            self.send(newCSA(self, adapter, client), "protocolHandlerSignal")
             self._open += 1
+            if self.tls is None:
+                self._announce(client)
+            else:
+                self._shake_hands(client, self.tls, host_and_port(address)[0])
             if self._is_full():
                 self._unlisten()
                 return
 
+    def _announce(self, client: socket.socket, encrypted: TLSSocket | None = None) -> None:
+        try:
+            adapter = self.CSA(client)
+            if encrypted is not None:
+                adapter.use_tls(encrypted)
+        except Exception:
+            # Nobody stands between an exception in this call-back and the program's end.
+            log.exception("connection closed: its socket's component could not be made")
+            client.close()
+            self._one_less()
+            return
+        adapter.when_gone = self._gone
+        self.send(newCSA(self, adapter, client), "protocolHandlerSignal")
+
     def _gone(self, adapter: ConnectedSocketAdapter) -> None:
         self.send(shutdownCSA(self, adapter), "protocolHandlerSignal")
+        self._one_less()
+
+    def _one_less(self) -> None:
         self._open -= 1
         self._listen()
+
+    # ---- TLS
+
+    def _shake_hands(self, client: socket.socket, context: ssl.SSLContext, peer: str) -> None:
+        client.setblocking(False)
+        try:
+            encrypted = TLSSocket(client, context, server_side=True)
+        except ssl.SSLError:
+            log.exception("connection from %s closed: no TLS with this context", peer)
+            client.close()
+            self._one_less()
+            return
+        handshake = TLSHandshake(encrypted, self.handshake_timeout)
+        handshake.isolate(log_only)
+        self.addChildren(handshake)
+        handshake.call_on_close(partial(self._handshake_over, handshake, client, encrypted, peer))
+        handshake.activate(Scheduler=self.scheduler)
+
+    def _handshake_over(
+        self, handshake: TLSHandshake, client: socket.socket, encrypted: TLSSocket, peer: str
+    ) -> None:
+        self.removeChild(handshake)
+        if handshake.succeeded:
+            self._announce(client, encrypted)
+        else:
+            if handshake.error is not None:
+                log.info("TLS handshake with %s failed: %s", peer, handshake.error)
+            self._one_less()
 
     def _is_full(self) -> bool:
         return self.connection_limit is not None and self._open >= self.connection_limit

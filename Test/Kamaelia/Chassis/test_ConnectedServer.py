@@ -33,6 +33,12 @@ from Test.Kamaelia.network import (
     open_files,
     reset,
 )
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {
+    kind: Ends(None, why="no ports in virtual time; a finish is nothing to it: tests below")
+    for kind in (ServerCore, SimpleServer, FastRestartServer)
+}
 
 MIB = 1 << 20
 

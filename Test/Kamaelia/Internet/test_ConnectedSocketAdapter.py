@@ -24,6 +24,11 @@ from Test.Kamaelia.network import (
     taken,
     tell,
 )
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {
+    ConnectedSocketAdapter: Ends(None, why="it says shutdownCSA: test_ConnectedSocketAdapter_ends")
+}
 
 MIB = 1 << 20
 

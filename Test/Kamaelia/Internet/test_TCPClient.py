@@ -17,6 +17,11 @@ from Kamaelia.Chassis.Pipeline import Pipeline
 from Kamaelia.Internet.TCPClient import TCPClient, addresses_of
 from Kamaelia.Internet.TCPServer import listening_socket
 from Test.Kamaelia.network import Echo, Script, Silent, World, reset
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {
+    TCPClient: Ends(None, why="it says producerFinished with a reason, whatever ended it: below")
+}
 
 MIB = 1 << 20
 

@@ -21,6 +21,11 @@ from Kamaelia.Internet.TCPServer import (
 )
 from Kamaelia.IPC import newCSA, serverShutdown, shutdownCSA
 from Test.Kamaelia.network import Echo, Script, Silent, World, reset
+from Test.Kamaelia.shutdown import Ends
+
+SHUTDOWN = {
+    TCPServer: Ends(None, why="no ports in virtual time; a finish is nothing to it: tests below")
+}
 
 ROOT = Path(__file__).resolve().parents[3]
 
