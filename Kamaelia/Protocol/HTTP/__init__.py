@@ -1,0 +1,1 @@
+"""HTTP as components: server and client, server-sent events, WebSocket."""
