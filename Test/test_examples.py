@@ -2,7 +2,8 @@
 Every example runs as a reader would run it, and ends well.
 
 One that serves until it is told to stop has ``# ends: ctrl-c`` as its first line; it is interrupted
-once it has printed something, and must then end without a traceback.
+once it has printed something, and must then end without a traceback. One whose text says that its
+first argument is a ``[PORT`` is told 0, so that it takes one that is free.
 """
 
 import os
@@ -16,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 20
 MARKER = "# ends: ctrl-c"
+TAKES_PORT = ".py [PORT"
 ENDED_BY_CTRL_C = (0, 130)  # 130: what a shell reports for it, and polite programs do
 
 
@@ -25,12 +27,13 @@ def examples() -> list[Path]:
 
 def complaint_about(example: Path, folder: Path, seconds: float = SECONDS) -> str | None:
     """Run one example in `folder`; say what was wrong with its end."""
-    with example.open(encoding="utf-8") as source:
-        interrupted = source.readline().strip() == MARKER
+    source = example.read_text(encoding="utf-8")
+    interrupted = source.partition("\n")[0].strip() == MARKER
+    arguments = ["0"] if TAKES_PORT in source else []
     with (
         (folder / "stderr").open("w+") as errors,
         subprocess.Popen(
-            [sys.executable, str(example)],
+            [sys.executable, str(example), *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,

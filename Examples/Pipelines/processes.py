@@ -11,42 +11,31 @@ from collections.abc import Iterator
 
 from Axon.Component import component
 from Axon.experimental.Process import ProcessWrapComponent
+from Axon.OnMessage import AsyncComponent
 from Kamaelia.Chassis.Graphline import Graphline
 from Kamaelia.Util.DataSource import DataSource
 
 STEP, LIMIT = 10_000, 80_000
 
 
-class PrimeCounter(component):
+class PrimeCounter(AsyncComponent):
     """PrimeCounter() -> ranges in, the number of primes in each out."""
 
-    Inboxes = {"inbox": "range: of numbers from 2 on", "control": "producerFinished: ends it"}
-    Outboxes = {"outbox": "int: how many are prime", "signal": "the shutdown that came in"}
-
-    def main(self) -> Iterator[object]:
-        stop = None
-        while stop is None:
-            stop = self.told_to_stop()  # asked first: what was sent before it is there by now
-            for numbers in self.Inbox("inbox"):
-                self.send(sum(map(is_prime, numbers)), "outbox")
-                yield 1  # the result is on its way while we count on
-            if stop is None:
-                self.pause()
-                yield 1
+    async def main(self) -> None:
+        async for numbers in self.messages():
+            self.send(sum(map(is_prime, numbers)))
+            await self.sleep(0)  # the result is on its way while we count on
 
 
 class Sum(component):
     """Sum(producers) -> prints what their numbers come to, when all of them have ended."""
-
-    Inboxes = {"inbox": "int: to be added", "control": "producerFinished: one for each producer"}
-    Outboxes = {"outbox": "nothing", "signal": "nothing"}
 
     def __init__(self, producers: int) -> None:
         super().__init__()
         self.producers = producers
 
     def main(self) -> Iterator[object]:
-        while self.dataReady("control") < self.producers:
+        while self.dataReady("control") < self.producers:  # a producerFinished of each
             self.pause()
             yield 1
         print(f"{sum(self.Inbox('inbox'))} primes below {LIMIT}")

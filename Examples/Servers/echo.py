@@ -1,57 +1,30 @@
+# ends: ctrl-c
 """
-A server that says everything again, and somebody who talks to it: both in one program.
+The smallest server: what a client says comes back to it.
 
-    python Examples/Servers/echo.py
+    python Examples/Servers/echo.py [PORT]
 
-The server is the two lines that make one, with a port that the system chooses. The other end is a
-ring: what the Talker says goes to the TCPClient, and what that hears comes back to the Talker.
+In another terminal, and as often at once as you like:
+
+    nc 127.0.0.1 1500
+
+    client's socket --bytes--> EchoProtocol --bytes--> client's socket      (one for each client)
+
+A protocol is a component: "inbox" is what the client sends, "outbox" what it gets. The server, a
+ServerCore that can be started again at once, makes one for every client, and tells it when that is
+gone. A client that sends and does not read is not read from any more, until it does. Ctrl-C ends
+it.
 """
 
-from collections.abc import Iterator
+import sys
+from contextlib import suppress
 
-from Axon.Component import component
-from Axon.Ipc import producerFinished
-from Kamaelia.Chassis.ConnectedServer import ServerCore
-from Kamaelia.Chassis.Pipeline import Pipeline
-from Kamaelia.Internet.TCPClient import TCPClient
-from Kamaelia.IPC import serverShutdown
+from Kamaelia.Chassis.ConnectedServer import FastRestartServer
 from Kamaelia.Protocol.EchoProtocol import EchoProtocol
 
-
-class Talker(component):
-    """Talker(*lines) -> says each line once the one before has come back, then stops the server."""
-
-    Inboxes = {"inbox": "bytes: what comes back", "control": "producerFinished: nobody listens"}
-    Outboxes = {
-        "outbox": "bytes: a line",
-        "signal": "producerFinished: all is said",
-        "server": "serverShutdown: for the server, when all is said",
-    }
-
-    def __init__(self, *lines: str) -> None:
-        super().__init__()
-        self.lines = [line.encode() for line in lines]
-
-    def main(self) -> Iterator[object]:
-        for line in self.lines:
-            self.send(line, "outbox")
-            answer = b""
-            # TCP knows bytes, not messages: an answer may come in any number of pieces.
-            while len(answer) < len(line) and not self.dataReady("control"):
-                if not self.anyReady():
-                    self.pause()
-                yield 1
-                for data in self.Inbox("inbox"):
-                    answer += data
-            print(f"said {line.decode()!r}, heard {answer.decode()!r}")
-        self.send(producerFinished(self), "signal")
-        self.send(serverShutdown(self), "server")
-
-
-server = ServerCore(protocol=EchoProtocol, host="127.0.0.1", port=0).activate()
-host, port = server.address
-
-talker = Talker("hello", "is anybody there?", "goodbye")
-talker.link((talker, "server"), (server, "control"))
-Pipeline(talker, TCPClient(host, port), circular=True).run()
-print("the server is closed")
+port = int(sys.argv[1]) if sys.argv[1:] else 1500
+server = FastRestartServer(protocol=EchoProtocol, host="127.0.0.1", port=port)
+with suppress(KeyboardInterrupt):
+    server.activate()  # here the port is taken: an OSError if it cannot be had
+    print("echo: nc", *server.address, flush=True)
+    server.run()
