@@ -80,6 +80,7 @@ class Graphline(MembersMixin, component):
     Outboxes = {
         "outbox": "object: whatever the linkages lead to it",
         "signal": "the shutdown that the linkages lead to it, else one when all members have ended",
+        "_cs": "object: unused; the original told its members by it",
     }
 
     def __init__(

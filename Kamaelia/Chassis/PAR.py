@@ -61,6 +61,8 @@ class PAR(MembersMixin, component):
     Outboxes = {
         "outbox": "object: what the members send",
         "signal": "the shutdown that came in, else a producerFinished when all members have ended",
+        "_co": "object: unused; the original told its members by these two",
+        "_cs": "object: unused; see _co",
     }
 
     announces_end = True
