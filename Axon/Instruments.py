@@ -45,6 +45,7 @@ from types import CodeType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from Axon.Box import Inbox, Outbox
+from Axon.Storage import holder_of
 
 if TYPE_CHECKING:
     from Axon.Microprocess import microprocess
@@ -193,7 +194,7 @@ def _in_use(box: Outbox | Inbox | None) -> bool:
     """False for a box of a component that has ended, and for one that was deleted."""
     if box is None:
         return True
-    boxes = getattr(box.owner, "inboxes" if isinstance(box, Inbox) else "outboxes", {})
+    boxes = getattr(holder_of(box), "inboxes" if isinstance(box, Inbox) else "outboxes", {})
     return boxes.get(box.name) is box
 
 

@@ -26,6 +26,7 @@ from Axon.Instruments import plain
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
 from Axon.Snapshot import Direction, End, Snapshot
+from Axon.Storage import holder_of
 from Axon.Survey import snapshot
 
 
@@ -93,8 +94,9 @@ def _downstream(process: microprocess) -> Iterator[microprocess]:
         yield process._axon_parent
     if isinstance(process, component):
         for box in process.outboxes.values():
-            if box.target is not None and isinstance(box.target.owner, component):
-                yield box.target.owner
+            holder = None if box.target is None else holder_of(box.target)
+            if isinstance(holder, component):
+                yield holder
 
 
 class Topology:

@@ -81,6 +81,15 @@ NOBODY = Nobody()
 UNUSED: Any = ()
 
 
+def holder_of(box: Any) -> Any:
+    """The component that has this box; None if there is none any more.
+
+    That is its owner, unless the owner was exchanged so that nobody is woken for it, as a socket's
+    component does; then the storage says whose it is, by an attribute `holder`."""
+    owner = box.owner
+    return getattr(getattr(box, "q", None), "holder", None) if isinstance(owner, Nobody) else owner
+
+
 class _Discard(deque[Any]):
     """A type of its own, so that a discarding box is never taken for one with a plain deque."""
 

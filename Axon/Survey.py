@@ -44,6 +44,7 @@ from Axon.Snapshot import (
     Snapshot,
     State,
 )
+from Axon.Storage import holder_of
 
 ANSWER_SECONDS = 10.0
 LONGEST_TEXT = 200  # of a name or a description: a program may call its components anything
@@ -146,8 +147,9 @@ def _neighbours(process: microprocess) -> Iterator[microprocess]:
         yield from process._axon_children or ()
         for box in _boxes(process):
             for other in (*box.sources, box.target):
-                if other is not None and isinstance(other.owner, component):
-                    yield other.owner
+                holder = None if other is None else holder_of(other)
+                if isinstance(holder, component):
+                    yield holder
 
 
 def _boxes(process: component) -> Iterator[AnyBox]:

@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from Axon.Box import Inbox, Outbox
 from Axon.Instruments import Instrument, place_of, plain
 from Axon.Scheduler import scheduler
+from Axon.Storage import holder_of
 from Axon.Survey import between_turns
 
 if TYPE_CHECKING:
@@ -200,8 +201,8 @@ class Recorder(Instrument):
             if self._current is not None and sender is self._current:
                 self._mark(self._current, f"to nowhere: {what}")
             return
-        owner: Any = inbox.owner
-        if not hasattr(owner, "name"):
+        owner: Any = holder_of(inbox)
+        if owner is None:
             return  # its component is over
         if self._current is None or sender is not self._current:
             self._mark(owner, f"from outside: {what}")

@@ -25,6 +25,7 @@ from Axon.Box import Inbox, Outbox
 from Axon.Instruments import Instrument
 from Axon.Microprocess import microprocess
 from Axon.Observation import TAP
+from Axon.Storage import holder_of
 
 Wake = Callable[[microprocess], None]
 
@@ -68,7 +69,7 @@ class Watched(microprocess):
 
     def _tell_message(self, message: Any, outbox: Outbox | None, inbox: Inbox | None) -> None:
         for box in (outbox, inbox):
-            if box is not None and getattr(box.owner, "_axon_scheduler", None) is self:
+            if box is not None and getattr(holder_of(box), "_axon_scheduler", None) is self:
                 self._tell("message", message, outbox, inbox)
                 return
 

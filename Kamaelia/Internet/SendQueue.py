@@ -81,6 +81,11 @@ class SendQueue:
         self.chunks: deque[memoryview] | None = None
         self.waiting_bytes = 0
 
+    @property
+    def holder(self) -> ConnectedSocketAdapter | None:
+        """Whose box it is, for those who look into a running program."""
+        return getattr(self, "adapter", None)
+
     def __len__(self) -> int:
         return len(self.chunks) if self.chunks else 0
 

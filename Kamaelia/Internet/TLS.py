@@ -89,6 +89,11 @@ class TLSRequests:
     def __init__(self, adapter: ConnectedSocketAdapter) -> None:
         self._adapter = adapter
 
+    @property
+    def holder(self) -> ConnectedSocketAdapter:
+        """Whose box it is, for those who look into a running program."""
+        return self._adapter
+
     def __len__(self) -> int:
         return 0
 

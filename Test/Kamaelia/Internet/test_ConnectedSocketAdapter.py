@@ -8,7 +8,9 @@ import pytest
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
+from Axon.Instruments import Counts
 from Axon.Ipc import producerFinished
+from Axon.Survey import snapshot
 from Kamaelia.Internet.ConnectedSocketAdapter import (
     READ_BYTES,
     ConnectedSocketAdapter,
@@ -363,5 +365,24 @@ def test_a_hang_up_while_the_receiver_is_full_does_not_spin_and_is_told_later(
         assert b"".join(taken(owner)) == b"0123"
         yield from world.until(lambda: adapter.closed)
         assert isinstance(adapter.reason, ConnectionResetError)
+
+    world.play(script())
+
+
+def test_messages_to_a_socket_are_seen_by_instruments_and_in_snapshots(world: World) -> None:
+    def script() -> Script:
+        counts = Counts()
+        world.scheduler.add_instrument(counts)
+        csa, theirs, _ = world.adapter()
+        sender = Silent()
+        sender.link((sender, "outbox"), (csa, "inbox"))
+        world.run(sender)
+        yield from world.settle()
+        for _ in range(3):
+            sender.send(b"x", "outbox")
+        assert (yield from world.receive(theirs, 3)) == b"xxx"
+        taken = snapshot(world.scheduler, counts)
+        (link,) = [link for link in taken.links if link.source.component == sender.id]
+        assert (link.sink.component, link.sink.box, link.messages) == (csa.id, "inbox", 3)
 
     world.play(script())
