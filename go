@@ -47,6 +47,8 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 NO_DAEMONS = (
     "#!/bin/sh\n# written by kamaelia-grey's ./go for one apt-get; safe to delete\nexit 101\n"
 )
+# Two processors, two processes; what is not in the second half is in the first.
+HALVES = (("Test", "--ignore=Test/Kamaelia"), ("Test/Kamaelia",))
 PURE = "Kamaelia/Support/*,Kamaelia/Apps/Grey/Core/*"  # every branch of these must be tested
 
 
@@ -200,10 +202,14 @@ def pytest_with_coverage(failed: list) -> str:
     coverage = (PYTHON, "-m", "coverage")
     run(*coverage, "erase")
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        if run(*coverage, "run", "-m", "pytest", "--junitxml=" + str(report)) != 0:
+        reports = [Path(folder) / f"{half}.xml" for half in range(len(HALVES))]
+        halves = [
+            (*coverage, "run", "-m", "pytest", *words, f"--junitxml={report}")
+            for words, report in zip(HALVES, reports)
+        ]
+        if run_together(halves[0], halves[1], Path(folder) / "output") > 0:
             failed.append("pytest")
-        counts = count(report)
+        counts = count(reports)
     run(*coverage, "combine", "--quiet")
     for name, options in (
         ("coverage", ()),
@@ -216,13 +222,33 @@ def pytest_with_coverage(failed: list) -> str:
     return counts
 
 
-def count(report: Path) -> str:
-    if not report.exists():
-        return "pytest ended before its report"
+def run_together(first: tuple, second: tuple, output: Path) -> int:
+    """Run two commands at the same time; the number of those that failed. What the first says is
+    shown as it comes, what the second says is kept in `output` and shown when both are over."""
+    with output.open("w+b") as said:
+        command = [str(word) for word in second]
+        child = subprocess.Popen(command, cwd=str(ROOT), stdout=said, stderr=subprocess.STDOUT)
+        try:
+            codes = [run(*first), child.wait()]
+        finally:
+            if child.poll() is None:  # somebody had enough of it: Ctrl-C
+                child.terminate()
+                child.wait()
+            said.seek(0)
+            sys.stdout.flush()
+            shutil.copyfileobj(said, sys.stdout.buffer)
+            sys.stdout.flush()
+    return sum(code != 0 for code in codes)
+
+
+def count(reports: list) -> str:
     total = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
-    for suite in ElementTree.parse(str(report)).iter("testsuite"):  # noqa: S314 - our own file
-        for key in total:
-            total[key] += int(suite.get(key, 0))
+    for report in reports:
+        if not report.exists():
+            return "pytest ended before its report"
+        for suite in ElementTree.parse(str(report)).iter("testsuite"):  # noqa: S314 - our own file
+            for key in total:
+                total[key] += int(suite.get(key, 0))
     bad = total["failures"] + total["errors"]
     passed = total["tests"] - bad - total["skipped"]
     return f"{passed} passed, {bad} failed, {total['skipped']} skipped"

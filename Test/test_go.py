@@ -163,12 +163,37 @@ def test_a_polite_kill_still_puts_the_policy_back(go: ModuleType) -> None:
 
 
 def test_results_are_counted_from_the_report(go: ModuleType, tmp_path: Path) -> None:
-    report = tmp_path / "report.xml"
-    assert go.count(report) == "pytest ended before its report"
-    report.write_text(
-        '<testsuites><testsuite tests="9" failures="1" errors="2" skipped="3"/></testsuites>'
+    reports = [tmp_path / "1.xml", tmp_path / "2.xml"]
+    for report in reports:
+        assert go.count(reports) == "pytest ended before its report"
+        report.write_text(
+            '<testsuites><testsuite tests="9" failures="1" errors="2" skipped="3"/></testsuites>'
+        )
+    assert go.count(reports) == "6 passed, 6 failed, 6 skipped"
+
+
+def test_two_commands_run_together_and_both_count(
+    go: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each waits for the other one's file: alone neither would end."""
+    meeting = (
+        "import sys, pathlib, time; mine, other = sys.argv[1:3]; pathlib.Path(mine).touch()\n"
+        "while not pathlib.Path(other).exists(): time.sleep(0.01)\n"
+        "print(mine[-1]); sys.exit(int(sys.argv[3]))"
     )
-    assert go.count(report) == "3 passed, 3 failed, 3 skipped"
+    one, two = str(tmp_path / "1"), str(tmp_path / "2")
+    commands = [
+        (sys.executable, "-c", meeting, one, two, 0),
+        (sys.executable, "-c", meeting, two, one, 3),
+    ]
+    assert go.run_together(*commands, tmp_path / "output") == 1
+    assert capfd.readouterr().out.split() == ["1", "2"]
+
+
+def test_every_test_is_in_one_half(go: ModuleType) -> None:
+    (everything, *ignored), others = go.HALVES
+    assert everything == "Test"
+    assert [word.removeprefix("--ignore=") for word in ignored] == list(others)
 
 
 @pytest.mark.parametrize(("in_ci", "failed"), [(True, ["missing postfix"]), (False, [])])
