@@ -27,7 +27,6 @@ import io
 import os
 import re
 import socket
-import sys
 import tempfile
 import textwrap
 import warnings
@@ -61,7 +60,7 @@ def of_example(module: ModuleType) -> Drawing | None:
         with _apart():
             made = assembled(program, f"the example of {module.__name__}")
             record = blueprint(*made)
-    except (AssemblyError, TooLarge, SyntaxError):
+    except (AssemblyError, TooLarge):
         return None
     if not 1 < len(record.components) <= LONGEST:
         return None
@@ -81,17 +80,15 @@ def example(module: ModuleType) -> str | None:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """In an empty folder, silent, and without the words of our own command line."""
-    before, words = os.getcwd(), sys.argv  # noqa: PTH109 - to go back there
+    """In an empty folder, and silent."""
+    before = os.getcwd()  # noqa: PTH109 - to go back there
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _no_sockets():
         warnings.simplefilter("ignore")
         os.chdir(folder)
-        sys.argv = ["example"]
         try:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 yield
         finally:
-            sys.argv = words
             os.chdir(before)
 
 

@@ -19,12 +19,14 @@ The end of the file's name says what is written: ``.svg`` (laid out by Graphviz)
 Mermaid.
 
 A program file is carried out up to its first ``run()``, and nothing of it is run or activated
-(Assembly); draw only what you would also run.
+(Assembly); draw only what you would also run. An expression is looked at where that ends. The
+program finds no words on its command line, and what it prints goes to stderr.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,4 +110,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="DrawGraph: %(message)s")
     sys.exit(main())

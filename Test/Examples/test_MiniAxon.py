@@ -104,11 +104,66 @@ def test_a_learner_s_file_is_tested_in_place_of_ours(tmp_path: Path, way: str) -
     assert "test_an_error_of_a_microprocess_is_not_hidden" in done.stdout
 
 
-def test_a_file_that_never_ends_is_told_so(tmp_path: Path) -> None:
+def report_on(mine: Path, number: int) -> str:
+    """What a learner reads."""
+    tests = str(STEPS / "tests" / f"test_step{number}.py")
+    done = run_tests(f"--mine={mine}", tests, MINE_SECONDS="0.5")
+    assert done.returncode != 0
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("while True: pass", ":1: Failed: still at it after 0.5 seconds: is there a loop without"),
+        ("import nothing_of_that_name", ":1: ModuleNotFoundError: No module named"),
+        ("class microprocess:\n    def main(self)\n        yield 1\n", ":2: SyntaxError: expected"),
+        ("number = 0\n1 / number\n", ":2: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(3)", ":1: SystemExit: 3"),
+    ],
+    ids=["never ends", "import", "no Python", "fails", "exits"],
+)
+def test_a_file_that_cannot_be_loaded_is_told_once(tmp_path: Path, text: str, told: str) -> None:
     mine = tmp_path / "mine.py"
-    mine.write_text("while True: pass", encoding="utf-8")
-    done = run_tests(f"--mine={mine}", str(STEPS / "tests" / "test_step1.py"), MINE_SECONDS="0.5")
-    assert "is there a loop without a yield" in done.stdout
+    mine.write_text(text, encoding="utf-8")
+    report = report_on(mine, 1)
+    assert report.count(f"{mine}{told}") == 1
+    assert "Traceback" not in report
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("mein.py", "there is no file"), ("mine.txt", "ends in .py")]
+)
+def test_a_wrong_name_of_a_file_is_told_once(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "mine.txt").touch()
+    report = report_on(tmp_path / name, 2)
+    assert report.count(str(tmp_path / name)) == report.count(told) == 1
+
+
+def test_who_counts_from_0_is_not_asked_for_a_yield(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    report = report_on(tmp_path / "step1" / "counts from 0.py", 1)
+    assert (
+        "AssertionError: in its first turn it said 'Ann says 0\\n' and not 'Ann says 1\\n'"
+        in report
+    )
+    assert "1 failed" in report
+
+
+@pytest.mark.parametrize(
+    ("old", "told"),
+    [
+        ("class scheduler", "scheduler is from step 2: has your file everything of the step"),
+        ("def activate", "activate is from step 2: has your file everything of the step"),
+        ("def dataReady", "dataReady is to be written in this step"),
+    ],
+)
+def test_what_is_missing_is_told_with_its_step(tmp_path: Path, old: str, told: str) -> None:
+    mine = tmp_path / "mine.py"
+    text = (STEPS / "step3_boxes.py").read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    mine.write_text(text.replace(old, f"{old}_not"), encoding="utf-8")
+    assert f"E       {told}" in report_on(mine, 3)
 
 
 @pytest.mark.parametrize("step", sorted(STEPS.glob("step*.py")), ids=lambda path: path.name)

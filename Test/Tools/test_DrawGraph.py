@@ -122,15 +122,80 @@ def test_what_is_no_component_is_told(capsys: pytest.CaptureFixture[str]) -> Non
     assert "no component" in capsys.readouterr().err
 
 
-def test_it_works_from_any_folder_without_being_installed(tmp_path: Path, program: str) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "Tools" / "DrawGraph.py"), program, "--text"],
-        cwd=tmp_path,
+@pytest.mark.parametrize("wish", ["", ":nothing", ":1 / 0"])
+def test_what_is_wrong_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wish: str
+) -> None:
+    path = tmp_path / "wrong.py"
+    path.write_text("import sys\nport = int(sys.argv[1])\n", encoding="utf-8")
+    assert DrawGraph.main([f"{path}{wish}", "--text"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("DrawGraph: ")
+    assert str(path) in line
+
+
+def test_what_a_program_prints_is_no_part_of_its_picture(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(program).write_text(f"print('said')\n{HELLO}", encoding="utf-8")
+    assert DrawGraph.main([program]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("flowchart LR\n")
+    assert said.err == "said\n"
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As somebody does who has not installed it."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "Tools" / "DrawGraph.py"), *arguments],
+        cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+EXAMPLES = [
+    path
+    for folder in ("Pipelines", "Servers", "Grey")
+    for path in sorted((ROOT / "Examples" / folder).glob("*.py"))
+]
+NO_PROGRAM = {"untag.py": "runs and activates nothing: say what"}
+TAKES_A_PORT = {"udp_peer.py"}  # which may be taken: then that is said
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_every_example_has_a_picture(example: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, str(example), "--text")
+    assert "Traceback" not in done.stderr
+    if (why := NO_PROGRAM.get(example.name)) is not None or (
+        example.name in TAKES_A_PORT and done.returncode
+    ):
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"DrawGraph: {example}")
+        assert (why or "Address already in use") in line
+        assert done.returncode == 1
+    else:
+        assert done.returncode == 0, done.stderr
+        assert "(1, inactive)\n" in done.stdout.splitlines(keepends=True)[0]
+
+
+def test_half_a_picture_is_told_to_be_one(tmp_path: Path) -> None:
+    done = run(tmp_path, str(ROOT / "Examples" / "Servers" / "client_and_server.py"))
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("DrawGraph: ")
+    assert "client_and_server.py:" in line
+    assert "the server is not active yet; what it has put together until there" in line
+
+
+def test_the_words_of_the_command_line_are_not_the_program_s(tmp_path: Path) -> None:
+    done = run(tmp_path, str(ROOT / "Examples" / "Pipelines" / "log_watcher.py"), "--text")
+    assert "watching watched.log for 'error'" in done.stderr
+
+
+def test_it_works_from_any_folder_without_being_installed(tmp_path: Path, program: str) -> None:
+    done = run(tmp_path, program, "--text")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Pipeline (1, inactive)\n")

@@ -8,6 +8,8 @@ with `--mine`, or with the environment variable MINE, it tests yours:
     python -m pytest Examples/MiniAxon/tests/test_step3.py --mine=my_step3.py
 
 A file that begins with `import step8_full_box` gets yours if it stands beside it, else ours.
+
+If yours cannot be loaded at all there is nothing to test: that is said once, with the line.
 """
 
 import importlib.util
@@ -15,6 +17,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +51,8 @@ def load(path):
     sys.path[:0] = [str(path.parent), str(STEPS)]
     try:
         spec = importlib.util.spec_from_file_location(f"mine_{path.stem}", path)
+        if spec is None:
+            raise ImportError("the name of a Python file ends in .py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     finally:
@@ -77,6 +82,53 @@ def time_limit(seconds=SECONDS):
         signal.signal(signal.SIGALRM, before)
 
 
+def load_yours(path):
+    """load(), and if that fails the end of all tests."""
+    path = Path(path).resolve()
+    if not path.is_file():
+        pytest.exit(f"there is no file {path}: what is your file called?", returncode=4)
+    try:
+        with time_limit():  # one that runs for ever when it is imported
+            return load(path)
+    except (Exception, SystemExit, pytest.fail.Exception) as error:  # noqa: BLE001 - told at once
+        pytest.exit(what_is_wrong(error, path), returncode=4)
+
+
+def what_is_wrong(error, path):
+    """The file, the line and the error."""
+    if isinstance(error, SyntaxError) and error.filename:
+        shown = f"\n    {error.text.strip()}" if error.text else ""
+        return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}{shown}"
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((f":{each.lineno}" for each in reversed(frames) if each.filename == str(path)), "")
+    return f"{path}{line}: {type(error).__name__}: {error}"
+
+
+def step_of(name):
+    """The number of the step in which a name is first given, or None."""
+    given = re.compile(rf"^ *(?:class|def) {name}\b|\bself\.{name} =", re.MULTILINE)
+    numbers = range(1, 11)
+    return next((n for n in numbers if given.search(shipped(n).read_text("utf-8"))), None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """What is missing: say where it comes from."""
+    try:
+        return (yield)
+    except AttributeError as error:
+        number = int(re.search(r"\d+", item.path.stem)[0])
+        step = step_of(re.escape(error.name)) if error.name else None
+        if step is not None and step < number:
+            error.add_note(
+                f"{error.name} is from step {step}: has your file everything of the step before?"
+                f" Begin it with a copy of that, or of {shipped(number - 1).name}"
+            )
+        elif step == number:
+            error.add_note(f"{error.name} is to be written in this step: see the exercise")
+        raise
+
+
 @pytest.fixture(autouse=True)
 def _ends_in_time():
     with time_limit():
@@ -86,8 +138,9 @@ def _ends_in_time():
 @pytest.fixture(scope="module")
 def mine(request):
     """The module that is tested."""
-    asked = getattr(request, "param", None)  # the project's own tests try many files
-    asked = asked or request.config.getoption("--mine") or os.environ.get("MINE")
-    number = re.search(r"\d+", request.path.stem)[0]
-    with time_limit():  # one that runs for ever when it is imported
-        return load(asked or shipped(number))
+    wrong = getattr(request, "param", None)  # the project's own tests try many files
+    if wrong is not None:
+        with time_limit():
+            return load(wrong)
+    asked = request.config.getoption("--mine") or os.environ.get("MINE")
+    return load_yours(asked or shipped(re.search(r"\d+", request.path.stem)[0]))
