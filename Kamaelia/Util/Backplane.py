@@ -8,7 +8,6 @@ Example Usage
 -------------
 One speaks and two listen::
 
-    from Axon.Ipc import producerFinished
     from Kamaelia.Chassis.Pipeline import Pipeline
     from Kamaelia.Util.Backplane import Backplane, PublishTo, SubscribeTo
     from Kamaelia.Util.Console import ConsoleEchoer
@@ -18,7 +17,7 @@ One speaks and two listen::
     for listener in ("A: ", "B: "):
         Pipeline(SubscribeTo("NEWS"), ConsoleEchoer(tag=listener)).activate()
     speaker = Pipeline(DataSource(["hello\\n", "goodbye\\n"]), PublishTo("NEWS")).activate()
-    speaker.call_on_close(lambda: hub.inboxes["control"].deliver(producerFinished()))
+    hub.link((speaker, "signal"), (hub, "control"))
     hub.run()
 
 It prints::
