@@ -304,6 +304,7 @@ class ServerCore(component):
             log.exception(
                 "connection from %s closed: its protocol component could not be made", peer
             )
+            self.unlink(adapter)  # it may be linked to what could not be used in the end
             self._give_up(adapter)
             return
         self._connections[adapter] = connection

@@ -110,6 +110,7 @@ class TCPClient(component):
         "outbox": "bytes: as they came from the server",
         "signal": "producerFinished: the connection is over; its message is the reason",
         "sslready": "TLSInfo: from now on all is encrypted",
+        "_selectorSignal": "object: unused",
         "_toSocket": "producerFinished or shutdownMicroprocess: for the socket",
     }
 

@@ -187,7 +187,9 @@ class TLSLink:
 
     def _wants_input(self) -> bool:
         adapter = self._adapter
-        return not adapter._peer_finished and (adapter._reading or adapter.state is not OPEN)
+        if adapter._peer_finished or self._socket.congested:
+            return False
+        return adapter._reading or adapter.state is not OPEN
 
     def wanted(self) -> int:
         """What the scheduler has to watch for; -1: nothing at all."""

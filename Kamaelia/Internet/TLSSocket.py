@@ -57,6 +57,7 @@ from dataclasses import dataclass
 
 _RECORD = 16_384  # the most that one TLS record carries
 _CHUNK = 65_536
+_ANSWERS = 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,12 @@ class TLSSocket:
     def blocked(self) -> bool:
         """Something waits for the plain socket to become writable."""
         return bool(self._unsent) or bool(self._outgoing.pending)
+
+    @property
+    def congested(self) -> bool:
+        """The protocol itself has more to say than the peer reads: it may ask for answers (new
+        keys, for instance) as often as it likes. Nothing more is to be read until some has left."""
+        return len(self._unsent) + self._outgoing.pending > _ANSWERS
 
     @property
     def info(self) -> TLSInfo:

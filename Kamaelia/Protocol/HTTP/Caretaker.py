@@ -2,7 +2,8 @@
 Not to end before those one looks after
 =======================================
 A component that has made others, and has told them to stop, gives them time for that. Whoever
-still runs when it ends itself is stopped, and so are all when it is stopped.
+still runs when it ends itself is stopped, and so are all when it is stopped. What nobody has read
+by then is dropped.
 
 Example Usage
 -------------
@@ -44,9 +45,17 @@ class CaretakerMixin(_Base):
             self.pause(left)
             yield 1
 
+    def _forget_what_came(self) -> None:
+        # A last word of a child may name who had it told to stop, and boxes hold on to each other:
+        # all of a connection would wait for the garbage collector.
+        for name in self.inboxes:
+            for _ in self.Inbox(name):
+                pass
+
     def stop(self) -> None:
         # Called at every end of a component, not only when it is stopped.
         with ExitStack() as stops:  # each is called, whatever another one raises
+            stops.callback(self._forget_what_came)
             stops.callback(super().stop)
             for child in self.children:
                 if not child._isStopped():

@@ -98,8 +98,8 @@ class ClientFacingMixin(CaretakerMixin):
 
     def _push(self) -> bool:
         """Send what there is to send; False while the client has no room for it."""
-        self._unsent = self._unsent or self._connection.data_to_send()
-        if self._unsent:
+        # What waited may not be all: more may have been made since.
+        while self._unsent or self._more_to_send():
             try:
                 self.send(self._unsent, "outbox")
             except noSpaceInBox:
@@ -109,6 +109,10 @@ class ClientFacingMixin(CaretakerMixin):
             self._unsent = b""
         self._write_deadline = NEVER
         return True
+
+    def _more_to_send(self) -> bool:
+        self._unsent = self._connection.data_to_send()
+        return bool(self._unsent)
 
     def _deadline(self) -> float:
         return min(self._write_deadline, self._body_deadline, self._finish_deadline)

@@ -70,6 +70,7 @@ from Kamaelia.Support.Protocol.HTTP.Messages import (
     ParsedHTTPBodyChunk,
     ParsedHTTPHeader,
 )
+from Kamaelia.Support.Protocol.HTTP.Uri import shown
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class SimpleHTTPClient(CaretakerMixin, component):
         if failure is None:
             yield from self.put(body, "outbox")
             return
-        log.warning("%s: %s", failure.url, failure.reason)
+        log.warning("%s: %s", shown(failure.url), failure.reason)
         yield from self.put(failure, "errors")
 
     def _client_for(self, order: object) -> SingleShotHTTPClient:

@@ -46,6 +46,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from email.utils import formatdate
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
@@ -225,7 +227,8 @@ class HTTPRequestHandler(ClientFacingMixin, component):
         if not self._connection.can_answer:
             return shutdownMicroprocess(self)
         page = error_page(error.status, str(error))
-        self._connection.send_head(page, close=True)
+        page = replace(page, length=len(page.data))
+        self._connection.send_head(page, formatdate(self.scheduler.time, usegmt=True), close=True)
         self._connection.send_data(page.data)
         self._connection.end()
         self._body_deadline = NEVER

@@ -188,7 +188,7 @@ class ChunkParser:
         return 0
 
     def _add(self, piece: Any) -> None:  # noqa: ANN401 - str or bytes
-        if self._pieces is None:
+        if self._pieces is None or not piece:  # empty ones would pile up beside any limit
             return
         self._pieces.append(piece)
         self._length += len(piece)

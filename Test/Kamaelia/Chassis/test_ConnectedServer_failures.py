@@ -284,3 +284,20 @@ def test_many_resets_while_sending_harm_nobody(world: World) -> None:
         assert len((yield from world.receive_all(client))) == 4 * MIB
 
     world.play(script())
+
+
+class Mute(component):
+    Outboxes = {"signal": "nothing"}
+
+
+def test_a_protocol_that_cannot_be_linked_leaves_no_links(world: World) -> None:
+    def script() -> Script:
+        server = world.serve(lambda **_: Mute())
+        yield from world.settle()
+        before = len(server.postoffice.linkages)
+        client = world.connect(server)
+        assert (yield from world.receive_all(client)) == b""
+        yield from world.settle()
+        assert len(server.postoffice.linkages) == before
+
+    world.play(script())

@@ -532,3 +532,9 @@ def test_many_failures_leave_nothing(world: World) -> None:
         assert not world.waiter.busy
 
     world.play(script())
+
+
+def test_it_has_the_boxes_of_the_original() -> None:
+    client = TCPClient("127.0.0.1", 1)
+    assert {"_socketFeedback", "makessl"} <= client.inboxes.keys()
+    assert {"_selectorSignal", "sslready"} <= client.outboxes.keys()

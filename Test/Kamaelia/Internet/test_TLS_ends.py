@@ -10,6 +10,7 @@ import pytest
 
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import FakeClock
+from Kamaelia.Internet.SendQueue import unread_bytes
 from Test.Kamaelia import tls
 from Test.Kamaelia.network import (
     Script,
@@ -367,5 +368,41 @@ def test_it_can_be_looked_at(world: World) -> None:
         adapter, _peer, _owner = yield from open_one(world, receive_buffer=4096)
         send_to(adapter, pattern(8 * MIB))
         assert "memory" in str(adapter)
+
+    world.play(script())
+
+
+class Answering:
+    """An SSLObject that answers whatever comes with far more, as one does whose peer asks for new
+    keys again and again; nothing of what comes is data."""
+
+    def __init__(self, real: ssl.SSLObject) -> None:
+        self.real = real
+
+    def read(self, size: int) -> bytes:
+        self.real.read(size)
+        self.real.write(bytes(100_000))
+        raise ssl.SSLWantReadError
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+
+def test_what_the_protocol_itself_answers_does_not_pile_up_for_one_who_does_not_read(
+    world: World,
+) -> None:
+    def script() -> Script:
+        adapter, peer, _ = yield from open_one(world, receive_buffer=4096)
+        encrypted = adapter.sock
+        encrypted._object = Answering(encrypted._object)
+        for _ in range(200):
+            peer.send(b"again")
+            yield from world.settle()
+        assert encrypted.congested
+        assert len(encrypted._unsent) + encrypted._outgoing.pending < MIB
+        assert unread_bytes(encrypted) > 0
+        while encrypted.congested:
+            yield from tls.receive(peer, 65_536)
+        yield from world.until(lambda: unread_bytes(encrypted) == 0)
 
     world.play(script())

@@ -39,6 +39,9 @@ LONGEST_NAME_TEXT = 1_100  # 255 bytes, each of them escaped
 LONGEST_REPLY = 65_535
 PAYLOAD = 1232  # no datagram of this size is ever cut into pieces, which others could forge
 RECORDS_LIMIT = 256  # of one answer; no honest one has as many
+# So many of a reply are read. Each may have a name of 127 labels in two bytes: to read the 5000
+# that there is room for takes a second, in which nothing else happens.
+MOST_RECORDS = 512
 
 _FORGIVEN = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
 _letters = re.compile(rb"[A-Za-z]").sub
@@ -101,10 +104,14 @@ class Query:
 
     def read(self, wire: bytes) -> Outcome | Trouble | None:
         """What a reply says, or None if this is none to our question."""
+        first = _first_records(wire)
+        cut = first is not wire
         try:
-            message = dns.message.from_wire(wire, keyring=False, raise_on_truncation=True)
-        except dns.message.Truncated as cut:
-            message = cut.message()  # type: ignore[no-untyped-call]
+            message = dns.message.from_wire(
+                first, keyring=False, raise_on_truncation=True, ignore_trailing=cut
+            )
+        except dns.message.Truncated as truncated:
+            message = truncated.message()  # type: ignore[no-untyped-call]
         except dns.exception.DNSException:
             return None
         if not isinstance(message, dns.message.QueryMessage) or not self._is_answered_by(message):
@@ -136,6 +143,17 @@ class Query:
         records = _records(chain.answer, self.kind)
         name = text_of(chain.canonical_name)
         return Outcome(records, ttl, failure, name, size)
+
+
+def _first_records(wire: bytes) -> bytes:
+    """The message, saying that it has no more than MOST_RECORDS."""
+    left = MOST_RECORDS
+    counts = b""
+    for at in (6, 8, 10):  # answer, authority, additional
+        count = min(int.from_bytes(wire[at : at + 2]), left)
+        left -= count
+        counts += count.to_bytes(2)
+    return wire[:6] + counts + wire[12:] if left == 0 else wire
 
 
 def _has_soa(message: dns.message.Message, name: Name) -> bool:

@@ -30,6 +30,7 @@ HeaderList = list[tuple[bytes, bytes]]
 _BODY_SLICE = 65_536  # bytes
 _CHUNKED_SLICE = 16_384  # bytes
 _CHUNK_FRAME = 24  # bytes around a chunk: length and two line ends
+_LONGEST_TEXT = 200  # characters of what is said about an error
 _CHUNK_EXTRAS = 32_768  # bytes of extensions and trailers in a body
 
 
@@ -113,10 +114,7 @@ class Connection:
         """The next event; None: feed more, or (a server's) answer first. Raises
         HTTPSyntaxError."""
         while True:
-            try:
-                event = self._h11.next_event()
-            except h11.RemoteProtocolError as error:
-                raise HTTPSyntaxError(error.error_status_hint, str(error)) from None
+            event = self._next_of_h11()
             if event is h11.NEED_DATA:
                 if not self._feed():
                     return None
@@ -124,6 +122,16 @@ class Connection:
             made = None if event is h11.PAUSED else self._take(event)
             if made is not None or event is h11.PAUSED:
                 return made
+
+    def _next_of_h11(self) -> object:
+        try:
+            return self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            # Its frames refer to it, and by those that called them to all of this connection.
+            error.__traceback__ = None
+            # It quotes what came, of which there may be a whole head.
+            status, text = error.error_status_hint, str(error)[:_LONGEST_TEXT]
+        raise HTTPSyntaxError(status, text)
 
     def take_rest(self) -> bytes:
         """What was received and not read: the beginning of something else."""

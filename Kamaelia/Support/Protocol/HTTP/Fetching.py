@@ -8,20 +8,20 @@ What to fetch, and where a redirect leads
 
 Rules (RFC 9110, section 15.4): 301 and 302 make a GET of a POST, as every browser does, and 303 of
 all but HEAD; 307 and 308 keep method and body. A secret (Authorization, Cookie, the user in an
-address) goes to the same scheme, host and port only; from https one is never sent on to http. An
-address that was visited before is a loop.
+address) goes to the same scheme, host and port only, and so does a Host of one's own; from https
+nothing is sent on to http. An address that was visited before is a loop.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from Kamaelia.Exceptions import ProtocolError
 from Kamaelia.Support.Protocol.HTTP.Messages import Headers
 from Kamaelia.Support.Protocol.HTTP.Uri import Url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SECRETS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_OF_AN_ORIGIN = frozenset({"authorization", "cookie", "proxy-authorization", "host"})
 _OF_A_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 
 
@@ -52,6 +52,8 @@ class Fetch:
         if len(visited) > limit:
             raise RedirectError(f"more than {limit} redirects")
         url = self.url.join(location)
+        if url.origin == self.url.origin and url.user is None:
+            url = replace(url, user=self.url.user)
         if self.url.secure and not url.secure:
             raise RedirectError(f"from https to {url}: not secret any more")
         changes = status == 303 and self.method != "HEAD"
@@ -61,6 +63,6 @@ class Fetch:
             raise RedirectError(f"the redirects lead back to {url}")
         dropped = _OF_A_BODY if changes else frozenset()
         if url.origin != self.url.origin:
-            dropped |= _SECRETS
+            dropped |= _OF_AN_ORIGIN
         headers = tuple(pair for pair in self.headers if pair[0].lower() not in dropped)
         return Fetch(method, url, headers, body, visited)

@@ -190,6 +190,8 @@ def _from_dictionary(part: Mapping[str, Any]) -> Response:
     pairs: Iterable[tuple[str, str]] = given.items() if isinstance(given, Mapping) else given
     headers, length = [], part.get("length")
     for name, value in pairs:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a header is text, not {name!r}")
         if name.lower() == "connection":
             continue  # whether it stays open is decided where that is known
         if name.lower() == "content-length":
@@ -203,7 +205,7 @@ def _from_dictionary(part: Mapping[str, Any]) -> Response:
         int(str(part.get("statuscode", 200)).split()[0]),
         content_type,
         tuple(headers),
-        None if length is None else int(length),
+        None if length is None else int(str(length)),
         bool(part.get("complete", False)),
     )
 

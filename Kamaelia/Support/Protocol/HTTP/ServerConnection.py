@@ -20,11 +20,13 @@ A request that is broken, too large, or not for us raises HTTPSyntaxError with t
 so; while `can_answer`, that answer may still be sent, and closes the connection.
 
 Stricter than h11 (RFC 9112, sections 6.1 and 6.3): a length and chunks at once, or chunks in
-HTTP/1.0, may be an attempt to have two servers see two different requests, and are refused.
+HTTP/1.0, may be an attempt to have two servers see two different requests, and are refused. So is
+a control character in a header, which a terminal that shows somebody's log would obey.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +46,7 @@ from Kamaelia.Support.Protocol.HTTP.Uri import split_uri
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _WITHOUT_BODY = frozenset({204, 304})
+_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class ServerConnection(Connection):
     def next_cycle(self) -> None:
         """Go on to the next request; only if `reusable`."""
         self._h11.start_next_cycle()
+        self._method = ""  # the next request may be too broken to have one
         self._head_fed = len(self._h11.trailing_data[0])
 
     # ---- requests
@@ -130,6 +134,8 @@ class ServerConnection(Connection):
     def _check_headers(self, version: bytes, headers: HeaderList) -> None:
         if len(headers) > self._limits.headers:
             raise HTTPSyntaxError(431, f"more than {self._limits.headers} headers")
+        if any(_control(value) for _, value in headers):
+            raise HTTPSyntaxError(400, "a control character in a header")
         length = next((value for name, value in headers if name == b"content-length"), None)
         if self._chunked and (length is not None or version == b"1.0"):
             raise HTTPSyntaxError(400, "where the body ends is not clear")
@@ -179,4 +185,6 @@ def _origin_form(target: str, method: str) -> tuple[str, str]:
     parts = split_uri(target)
     if parts["uri-protocol"].lower() not in ("http", "https"):
         raise HTTPSyntaxError(400, "the address must begin with a slash")
-    return parts["raw-uri"], parts["uri-server"]
+    path = parts["raw-uri"]
+    # The path may be left out of it, also before a query (RFC 9112, section 3.2.1).
+    return path if path.startswith("/") else f"/{path}", parts["uri-server"]

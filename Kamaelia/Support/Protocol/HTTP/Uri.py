@@ -31,6 +31,8 @@ LONGEST_URL = 8_192  # characters
 _shape = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.\-]*)://)?([^/?#]*)(.*)", re.DOTALL).fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f]").search
 _host = re.compile(r"[A-Za-z0-9._:\-]+").fullmatch
+_user = re.compile(r"(?<=//)[^/?#]*@").sub
+_SHOWN = 200  # characters
 _SAFE = "%/:?=&~+!$,;'@()*[]"
 
 
@@ -57,6 +59,11 @@ def split_uri(url: str) -> dict[str, str]:
     return parts
 
 
+def shown(address: str) -> str:
+    """Whatever the address is, for logs: in quotes, as a single line, without a password."""
+    return repr(_user("", address))[:_SHOWN]
+
+
 @dataclass(frozen=True, slots=True)
 class Url:
     """Where and what to ask for."""
@@ -74,17 +81,17 @@ class Url:
         if len(text) > LONGEST_URL:
             raise UrlError(f"the address has more than {LONGEST_URL} characters")
         if _control(text):
-            raise UrlError(f"a control character in the address {text!r}")
+            raise UrlError(f"a control character in the address {shown(text)}")
         try:
             parts = urlsplit(text)
             host, port = parts.hostname or "", parts.port
-        except ValueError as error:
-            raise UrlError(f"no address: {text!r}: {error}") from None
+        except ValueError:  # its text might quote the password
+            raise UrlError(f"no host and port in the address {shown(text)}") from None
         if parts.scheme not in PORTS:
-            raise UrlError(f"the address {text!r} must begin with http:// or https://")
+            raise UrlError(f"the address {shown(text)} must begin with http:// or https://")
         if not _host(host):
             raise UrlError(
-                f"no host name in the address {text!r} (write others than ASCII as xn--)"
+                f"no host name in the address {shown(text)} (write others than ASCII as xn--)"
             )
         target = quote(parts.path or "/", _SAFE) + (
             f"?{quote(parts.query, _SAFE)}" if parts.query else ""
@@ -97,7 +104,7 @@ class Url:
     def join(self, location: str) -> "Url":
         """The address that a redirect from here leads to."""
         if _control(location):  # urljoin would drop some of them
-            raise UrlError(f"a control character in the address {location!r}")
+            raise UrlError(f"a control character in the address {shown(location)}")
         return Url.parse(urljoin(f"{self.scheme}://{self.authority}{self.target}", location))
 
     @property

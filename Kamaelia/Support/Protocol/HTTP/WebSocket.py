@@ -149,6 +149,8 @@ class Session:
             else:
                 self._take(event)
         core = self._core
+        if core.parser_exc is not None:
+            core.parser_exc.__traceback__ = None  # its frames refer to it: a reference cycle
         if self._said_closed or not self._opened:
             return
         if core.close_rcvd is not None:
@@ -180,7 +182,8 @@ class Session:
             case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
                 if frame.opcode is not Opcode.CONT:
                     self._is_text = frame.opcode is Opcode.TEXT
-                self._fragments.append(bytes(frame.data))
+                if frame.data:  # of empty ones a message of any size may have any number
+                    self._fragments.append(bytes(frame.data))
                 if frame.fin:
                     self._message(b"".join(self._fragments))
                     self._fragments.clear()

@@ -107,3 +107,14 @@ def test_settings_reach_the_one_that_fetches() -> None:
 def test_what_is_no_order_is_refused(order: object) -> None:
     with pytest.raises(TypeError, match="inbox takes an address"):
         drive(SimpleHTTPClient(), inbox=[order], collecting=["outbox"])
+
+
+def test_a_failure_is_logged_in_one_line_without_a_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with harness(SimpleHTTPClient()) as h:
+        h.put("http://ann:secret@x/\r\nERROR all is lost")
+        h.expect("errors", HTTPFailure)
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+    assert "secret" not in record.getMessage()

@@ -222,3 +222,12 @@ def test_a_chunk_with_wrong_escapes_is_left_out() -> None:
 def test_a_sync_message_that_could_be_data_is_refused(sync: Text) -> None:
     with pytest.raises(ValueError, match="sync message"):
         ChunkParser(nothing_dropped, sync)
+
+
+def test_slices_without_data_do_not_pile_up() -> None:
+    parser = ChunkParser(nothing_dropped, "<>")
+    for slice_ in ["<>a", *[""] * 1000]:
+        assert list(parser.chunks(slice_)) == []
+    kept = [value for value in vars(parser).values() if isinstance(value, str | list)]
+    assert sum(len(value) for value in kept) < 10
+    assert list(parser.chunks("b<>")) == ["ab"]

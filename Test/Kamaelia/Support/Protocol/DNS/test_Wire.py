@@ -1,5 +1,6 @@
 """Queries as bytes, and what bytes that come back say; none of them may harm anybody."""
 
+from dataclasses import replace
 from random import Random
 
 import dns.edns
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from Kamaelia.Support.Protocol.DNS.Messages import MX, SOA, SRV, Failure, Outcome
 from Kamaelia.Support.Protocol.DNS.Wire import (
+    MOST_RECORDS,
     PAYLOAD,
     RECORDS_LIMIT,
     BadNameError,
@@ -346,3 +348,14 @@ def test_what_a_stream_lacks_is_known_to_the_byte() -> None:
     assert (frames.wanted, frames.message()) == (1, None)
     frames.receive_data(b"c")
     assert (frames.wanted, frames.message(), frames.wanted) == (0, b"abc", 2)
+
+
+def test_what_is_more_than_any_honest_reply_has_is_not_even_read() -> None:
+    asked = query()
+    reply = reply_to(asked)
+    addresses = [f"10.0.{i // 256}.{i % 256}" for i in range(2 * MOST_RECORDS)]
+    reply.answer.append(dns.rrset.from_text("example.org.", 60, "IN", "A", *addresses))
+    wire = reply.to_wire(max_size=65_535)
+    found = asked.read(wire[:-1] + b"\0")
+    assert isinstance(found, Outcome)
+    assert asked.read(wire[:-1]) == replace(found, size=found.size - 1)

@@ -74,3 +74,17 @@ def test_three_redirects_and_no_more() -> None:
 def test_a_location_that_is_none_is_refused() -> None:
     with pytest.raises(UrlError):
         fetch().redirected(302, "mailto:x@example.org", 3)
+
+
+def test_a_host_of_ones_own_does_not_go_to_strangers() -> None:
+    given = Fetch("GET", Url.parse("http://a/"), (("Host", "inner"), ("X-A", "b")))
+    assert given.redirected(302, "/c", 3).headers == given.headers
+    assert given.redirected(302, "http://b/", 3).headers == (("X-A", "b"),)
+
+
+def test_the_user_in_an_address_goes_along_on_the_same_server() -> None:
+    given = Fetch("GET", Url.parse("http://ann:x@a/"))
+    assert given.redirected(302, "/c", 3).all_headers == given.all_headers
+    other = given.redirected(302, "http://bob:y@a/", 3)
+    assert other.url.user == "bob:y"
+    assert given.redirected(302, "http://a:81/", 3).all_headers == ()

@@ -134,3 +134,20 @@ def test_an_error_page_escapes_what_it_quotes() -> None:
 def test_a_status_that_nobody_knows_has_no_words() -> None:
     assert phrase_of(299) == ""
     assert b"<h1>599</h1>" in error_page(599).data
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"headers": {1: "x"}},
+        {"headers": [b"ab"]},
+        {"headers": {b"a": b"b"}},
+        {"length": float("inf")},
+        {"length": 1.5},
+    ],
+)
+def test_what_a_dictionary_must_not_hold_is_refused_as_in_a_response(
+    part: dict[str, object],
+) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Response.of(part)

@@ -306,3 +306,45 @@ def test_what_follows_an_upgrade_is_handed_over() -> None:
     connection.receive_data(b" and more")
     assert connection.take_rest() == b"frames and more"
     assert connection.can_answer
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [(b"http://h", "/"), (b"http://h?x=1", "/?x=1"), (b"http://h/a?b", "/a?b")],
+)
+def test_an_address_with_a_server_in_it_need_not_have_a_path(target: bytes, path: str) -> None:
+    (received, _) = read(ServerConnection(), get(target))
+    assert isinstance(received, RequestReceived)
+    assert (received.request.target, received.request.server) == (path, "h")
+
+
+def test_what_is_said_of_a_bad_head_does_not_repeat_all_of_it() -> None:
+    with pytest.raises(HTTPSyntaxError) as caught:
+        read(ServerConnection(), get(b"/", b"X: \0" + b"a" * 20_000))
+    assert len(str(caught.value)) <= 200
+
+
+def test_a_request_without_a_method_is_not_answered_like_the_one_before() -> None:
+    connection = ServerConnection()
+    read(connection, b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.send_head(Response(b"", length=2))
+    connection.end()
+    connection.data_to_send()
+    connection.next_cycle()
+    with pytest.raises(HTTPSyntaxError):
+        read(connection, b"nonsense\r\n\r\n")
+    connection.send_head(Response(b"", 400, length=3), close=True)
+    connection.send_data(b"why")
+    connection.end()
+    assert connection.data_to_send().endswith(b"\r\n\r\nwhy")
+
+
+@pytest.mark.parametrize("value", [b"a\x1b[2Jb", b"\x7f", b"a\x01", b"a\x00b"])
+def test_a_control_character_in_a_header_is_refused(value: bytes) -> None:
+    assert refusal(get(b"/", b"X: " + value)) == 400
+
+
+def test_a_tab_or_a_byte_beyond_ascii_in_a_header_is_not() -> None:
+    (received, _) = read(ServerConnection(), get(b"/", b"X: a\tb\xe9"))
+    assert isinstance(received, RequestReceived)
+    assert received.request.header("x") == "a\tb\xe9"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from Kamaelia.Support.Protocol.HTTP.Uri import LONGEST_URL, Url, UrlError, split_uri
+from Kamaelia.Support.Protocol.HTTP.Uri import LONGEST_URL, Url, UrlError, shown, split_uri
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,26 @@ def test_a_redirect_is_taken_from_where_one_is() -> None:
         here.join("/a\nb")
     with pytest.raises(UrlError):
         here.join("javascript:alert(1)")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://ann:secret@h/\r\nx",
+        "ftp://ann:secret@h/",
+        "http://ann:secret@h:99999/",
+        "http://ann:secret@h\u2100/",
+        "//a:secret@",
+    ],
+)
+def test_what_is_said_of_an_address_is_one_line_without_a_password(address: str) -> None:
+    assert "secret" not in shown(address)
+    assert shown(address).isprintable()
+    with pytest.raises(UrlError) as caught:
+        Url.parse(address)
+    assert "secret" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_no_more_of_an_address_is_said_than_a_line_has_room_for() -> None:
+    assert len(shown("x" * 10_000)) == 200

@@ -211,3 +211,12 @@ def test_a_session_alone_knows_no_handshake() -> None:
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(UrlError):
         ClientSession("nonsense")
+
+
+def test_fragments_without_data_do_not_pile_up() -> None:
+    _, server = opened()
+    empty = b"\x00\x80" + bytes(4)
+    server.receive_data(b"\x01\x81" + bytes(4) + b"a" + empty * 1000)
+    assert server._fragments == [b"a"]
+    server.receive_data(b"\x80\x81" + bytes(4) + b"b")
+    assert events(server) == ["ab"]
