@@ -48,7 +48,10 @@ NO_DAEMONS = (
     "#!/bin/sh\n# written by kamaelia-grey's ./go for one apt-get; safe to delete\nexit 101\n"
 )
 # Two processors, two processes; what is not in the second half is in the first.
-HALVES = (("Test", "--ignore=Test/Kamaelia"), ("Test/Kamaelia",))
+HALVES = (
+    ("Test", "--ignore=Test/Axon", "--ignore=Test/Kamaelia"),
+    ("Test/Axon", "Test/Kamaelia"),
+)
 PURE = "Kamaelia/Support/*,Kamaelia/Apps/Grey/Core/*"  # every branch of these must be tested
 
 

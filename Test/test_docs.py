@@ -1,7 +1,8 @@
 """
 What the documents show is tried: a reader who copies a block gets what the text promises.
 
-* ``python`` blocks run, each in a new folder, within `SECONDS`. One that cannot (it waits for a
+* ``python`` blocks run, each in a new folder, within `SECONDS` (those whose output is shown:
+  test_shown_output.py). One that cannot (it waits for a
   port of its own, say) has the word `notest` after `python`, and a comment that says why as its
   first line.
 * ``conf`` blocks are read by the daemon's own loader.
@@ -9,7 +10,6 @@ What the documents show is tried: a reader who copies a block gets what the text
   option must stand in the program's help. Other lines are for reading.
 """
 
-import os
 import re
 import shlex
 import subprocess
@@ -22,6 +22,8 @@ from pathlib import Path
 import pytest
 
 from Kamaelia.Apps.Grey.Config.Loader import loads
+from Test.children import unmeasured
+from Test.test_shown_output import PAGES, shown_in
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 30
@@ -68,7 +70,7 @@ def run_python(arguments: list[str], folder: Path) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=unmeasured(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -110,7 +112,17 @@ def complaint_about_console(line: str) -> str | None:
     return f"{words[0]} has no {unknown[0]}" if unknown and commands != ["test"] else None
 
 
-@pytest.mark.parametrize("block", all_blocks("python"), ids=lambda block: block.place)
+# Those whose output a page shows are run by test_shown_output.py, which also compares it.
+COMPARED = {
+    shown.program for page in PAGES for shown in shown_in(page.read_text("utf-8"), page.name)
+}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in all_blocks("python") if block.text not in COMPARED],
+    ids=lambda block: block.place,
+)
 def test_a_python_block_runs(block: Block, tmp_path: Path) -> None:
     assert complaint_about_python(block, tmp_path) is None
 

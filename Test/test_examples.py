@@ -6,13 +6,14 @@ once it has printed something, and must then end without a traceback. One whose 
 first argument is a ``[PORT`` is told 0, so that it takes one that is free.
 """
 
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from Test.children import unmeasured
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 20
@@ -35,7 +36,7 @@ def complaint_about(example: Path, folder: Path, seconds: float = SECONDS) -> st
         subprocess.Popen(
             [sys.executable, str(example), *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            env=unmeasured(PYTHONUNBUFFERED="1"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

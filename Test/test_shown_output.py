@@ -5,7 +5,6 @@ A ``text`` block that follows a ``python`` block after the line "It prints:" is 
 output. (That the programs run at all is the business of test_docs.py, for every document.)
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from Test.children import unmeasured
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 30
@@ -52,7 +53,7 @@ def output_of(program: str, folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, str(script)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=unmeasured(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -5,7 +5,6 @@ to be read on a phone, by day and by night.
 
 import functools
 import http.server
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
+from Test.children import unmeasured
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "Docs"
 READERS = ("for-operators", "for-remixers", "for-learners")
@@ -31,7 +32,7 @@ def build(source: Path, target: Path, kind: str = "html") -> subprocess.Complete
     command += ["-b", kind, "-c", str(DOCS), "-d", f"{target}.trees", str(source), str(target)]
     return subprocess.run(
         command,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=unmeasured(PYTHONDONTWRITEBYTECODE="1"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

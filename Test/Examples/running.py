@@ -8,7 +8,6 @@ its output in a file, its input a pipe that a test can type into::
         assert echo.interrupt() == 0
 """
 
-import os
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from Test.children import unmeasured
 from Test.System.processes import PATIENCE_SECONDS, ROOT, Program
 
 EXAMPLES = ROOT / "Examples"
@@ -33,7 +33,7 @@ class Typed(Program):
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env=unmeasured(),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -8,13 +8,13 @@ is well. So each of them must fail on some file with a mistake in it.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from Test.children import unmeasured
 from Test.Examples.mini_axon_mistakes import (
     BEFORE,
     FOLDER,
@@ -37,7 +37,7 @@ def run_tests(*arguments: str, **environment: str) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, "-m", "pytest", *quiet, *arguments],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env=unmeasured(**environment),
         capture_output=True,
         text=True,
         timeout=100,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from Test.children import unmeasured
 from Test.Examples.running import EXAMPLES, Example, Netcat, Typed
 from Test.System.processes import (
     PATIENCE_SECONDS,
@@ -52,7 +53,7 @@ class Terminal:
     def run(self, *command: object) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [str(word) for word in command],
-            env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+            env=unmeasured(),
             preexec_fn=lambda: os.login_tty(self.theirs),
             close_fds=False,
         )

@@ -9,7 +9,6 @@ free ports instead of those that it asks for, and a Ctrl-C once it listens.
 
 import ast
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
+from Test.children import unmeasured
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVES = "# ends: ctrl-c\n"
@@ -107,7 +108,7 @@ def complaint_about_server(source: str, folder: Path) -> str | None:
     done = subprocess.run(
         [sys.executable, str(script)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=unmeasured(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -11,6 +11,7 @@ import pytest
 from Axon.Picture import mermaid, tree
 from Test.Axon.test_Picture import TAKEN
 from Test.Axon.test_Viewer import Program, line
+from Test.children import unmeasured
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "Tools"))
@@ -149,7 +150,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(ROOT / "Tools" / "DrawGraph.py"), *arguments],
         cwd=folder,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        env={name: value for name, value in unmeasured().items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
         timeout=60,
