@@ -29,6 +29,7 @@ from Axon.Ipc import is_shutdown
 from Axon.Storage import DISCARD, NOBODY, UNUSED, CheckedDeque, ShownDeque
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from Axon.Box import Inbox, Outbox
@@ -152,14 +153,19 @@ class SignalSink(SelfSink):
     def say(self, message: object) -> None:
         """Put in a shutdown message on behalf of a component that has ended: it cannot wait until
         the receiver has room, so the limit does not count for it."""
+        append_though_full(self.append, self.box, message)
+
+
+def append_though_full(append: Callable[[Any], object], box: Inbox, message: object) -> None:
+    """Put in what cannot wait until this inbox has room, by the function that does it."""
+    try:
+        append(message)
+    except noSpaceInBox:
+        limit, box.size = box.size, None
         try:
-            self.append(message)
-        except noSpaceInBox:
-            limit, self.box.size = self.box.size, None
-            try:
-                self.append(message)
-            finally:
-                self.box.size = limit
+            append(message)
+        finally:
+            box.size = limit
 
 
 def inbox_of(sink: Inbox | NullSink) -> Inbox | NullSink:

@@ -41,6 +41,7 @@ from Axon.Box import Inbox, Outbox
 from Axon.Component import component
 from Axon.Ipc import newComponent, stops_at_once
 from Axon.Linkage import Passthrough
+from Axon.Sinks import append_though_full
 
 if TYPE_CHECKING:
     _Base = component
@@ -191,14 +192,7 @@ def deliver_though_full(box: Inbox | Outbox, message: object) -> None:
     """Put in the last word of who ends: it cannot wait until there is room where this box leads."""
     place = box.final()
     if isinstance(place, Inbox):
-        limit = place.getSize()
-        if place.isFull():
-            place.setSize(None)
-        try:
-            place.deliver(message)
-        finally:
-            if place.getSize() != limit:
-                place.setSize(limit)
+        append_though_full(place.deliver, place, message)
 
 
 _Sizes = list[tuple[component, int | None]]
