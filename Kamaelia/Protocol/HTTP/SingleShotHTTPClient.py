@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
@@ -36,6 +35,7 @@ from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Exceptions import ProtocolError
 from Kamaelia.Internet.TCPClient import TCPClient
 from Kamaelia.Protocol.HTTP.Caretaker import CaretakerMixin
+from Kamaelia.Protocol.HTTP.Connecting import ConnectingMixin
 from Kamaelia.Protocol.HTTP.HTTPParser import response_header
 from Kamaelia.Support.Protocol.HTTP.ClientConnection import BODY_BYTES, ClientConnection
 from Kamaelia.Support.Protocol.HTTP.Connection import (
@@ -53,7 +53,6 @@ from Kamaelia.Support.Protocol.HTTP.Messages import (
 )
 from Kamaelia.Support.Protocol.HTTP.Uri import Url
 
-WINDOW = 4  # pieces of a request that may wait for the server
 PIECE_BYTES = 65_536
 MAX_REDIRECTS = 3
 
@@ -64,7 +63,7 @@ class _Failed(Exception):  # noqa: N818 - said by what is wrong, as in Axon
     """This fetch has; the text says why."""
 
 
-class SingleShotHTTPClient(CaretakerMixin, component):
+class SingleShotHTTPClient(ConnectingMixin, CaretakerMixin, component):
     """SingleShotHTTPClient(starturl, postbody="", connectionclass=TCPClient, extraheaders=None,
     method=None, timeout=60.0, body_limit=16 MiB, tls=None) -> fetches one address.
 
@@ -135,7 +134,8 @@ class SingleShotHTTPClient(CaretakerMixin, component):
         )
         self._unsent = session.data_to_send()
         self.send(f"{fetch.method} {fetch.url}", "debug")
-        connection = self._connect(fetch.url)
+        connection = self._connect(fetch.url, self.timeout)
+        self._deadline = self.now() + self.timeout
         try:
             return (yield from self._exchange(session, fetch))
         finally:
@@ -145,21 +145,6 @@ class SingleShotHTTPClient(CaretakerMixin, component):
             for box in ("_received", "_over"):
                 for _ in self.Inbox(box):
                     pass
-
-    def _connect(self, url: Url) -> component:
-        options: dict[str, Any] = {"connect_timeout": self.timeout, "inbox_limit": WINDOW}
-        if url.secure:
-            options["tls"] = self.tls or ssl.create_default_context()
-            options["server_hostname"] = url.host
-        connection = self.connectionclass(url.host, url.port, **options)
-        self.link((connection, "outbox"), (self, "_received"))
-        self.link((connection, "signal"), (self, "_over"))
-        self.link((self, "_toServer"), (connection, "inbox"))
-        self.link((self, "_close"), (connection, "control"))
-        self.addChildren(connection)
-        connection.activate(Scheduler=self.scheduler)
-        self._deadline = self.now() + self.timeout
-        return connection
 
     def _exchange(
         self, session: ClientConnection, fetch: Fetch

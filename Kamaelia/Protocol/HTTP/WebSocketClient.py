@@ -59,6 +59,7 @@ from collections.abc import Callable, Iterator, Sequence
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Internet.TCPClient import TCPClient
+from Kamaelia.Protocol.HTTP.Connecting import ConnectingMixin
 from Kamaelia.Protocol.HTTP.WebSocketTalk import WebSocketTalkMixin
 from Kamaelia.Support.Protocol.HTTP.WebSocket import (
     GOING_AWAY,
@@ -69,10 +70,8 @@ from Kamaelia.Support.Protocol.HTTP.WebSocket import (
     Session,
 )
 
-WINDOW = 4  # pieces that may wait for the server
 
-
-class WebSocketClient(WebSocketTalkMixin, component):
+class WebSocketClient(ConnectingMixin, WebSocketTalkMixin, component):
     """WebSocketClient(url, origin=None, subprotocols=(), tls=None, connectionclass=TCPClient,
     max_size=1 MiB, open_timeout=30.0, ping_interval=20.0, ping_timeout=20.0, close_timeout=10.0)
     -> one connection; times in seconds. tls: an ssl.SSLContext instead of the usual one.
@@ -115,7 +114,7 @@ class WebSocketClient(WebSocketTalkMixin, component):
         self._opened = False
 
     def main(self) -> Iterator[object]:
-        self._connect()
+        self._connect(self._client.url, self.open_timeout)
         self._close_deadline = self.now() + self.open_timeout
         yield from self._talk(self._client)
         self.send(producerFinished(self) if self._opened else shutdownMicroprocess(self), "_close")
@@ -123,20 +122,6 @@ class WebSocketClient(WebSocketTalkMixin, component):
         stop = self.told_to_stop()
         told = isinstance(stop, shutdownMicroprocess)
         self.send(stop if told else producerFinished(self, self._closed), "signal")
-
-    def _connect(self) -> None:
-        url = self._client.url
-        options: dict[str, object] = {"connect_timeout": self.open_timeout, "inbox_limit": WINDOW}
-        if url.secure:
-            options["tls"] = self.tls or ssl.create_default_context()
-            options["server_hostname"] = url.host
-        connection = self.connectionclass(url.host, url.port, **options)
-        self.link((connection, "outbox"), (self, "_received"))
-        self.link((connection, "signal"), (self, "_over"))
-        self.link((self, "_toServer"), (connection, "inbox"))
-        self.link((self, "_close"), (connection, "control"))
-        self.addChildren(connection)
-        connection.activate(Scheduler=self.scheduler)
 
     def _hear(self, session: Session) -> None:
         stop = self.told_to_stop()
