@@ -51,33 +51,17 @@ begins, so the last message comes out when the producer has finished.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import count
-
 from Kamaelia.Chassis.Pipeline import Pipeline
 from Kamaelia.Protocol.Framing import DataChunker, DataDeChunker, DeFramer, Framer
 from Kamaelia.Protocol.RecoverOrder import RecoverOrder as RecoverOrder
-from Kamaelia.Util.MessageLoop import MessageLoop
+from Kamaelia.Util.TagWithSequenceNumber import TagWithSequenceNumber
 
 
-class Annotator(MessageLoop):
+class Annotator(TagWithSequenceNumber):
     """Annotator() -> sends (number, message), counted from 1."""
 
-    Inboxes = {
-        "inbox": "object: to be numbered",
-        "control": "producerFinished (finish what arrived) or shutdownMicroprocess (stop now)",
-    }
-    Outboxes = {
-        "outbox": "(int, object): its number, and what came",
-        "signal": "the shutdown that came in",
-    }
-
     def __init__(self, **attributes: object) -> None:
-        super().__init__(**attributes)
-        self._numbers = count(1)
-
-    def results(self, message: object) -> Iterable[object]:
-        return ((next(self._numbers), message),)
+        super().__init__(1, **attributes)
 
 
 def SRM_Sender() -> Pipeline:  # noqa: N802 - the original's name
