@@ -18,13 +18,8 @@ A mail server that takes everything and keeps nothing::
     from Kamaelia.Chassis.ConnectedServer import ServerCore
     from Kamaelia.Chassis.Graphline import Graphline
     from Kamaelia.Protocol.SMTP import SMTPServerSession
+    from Kamaelia.Support.Protocol.SMTP import Events
     from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
-    from Kamaelia.Support.Protocol.SMTP.Events import (
-        DataRequested,
-        MessageComplete,
-        RecipientGiven,
-        SessionEnded,
-    )
     from Kamaelia.Support.Protocol.SMTP.Replies import Reply
     from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
 
@@ -33,11 +28,11 @@ A mail server that takes everything and keeps nothing::
             while True:
                 for event in self.Inbox("inbox"):
                     match event:
-                        case RecipientGiven() | MessageComplete():
+                        case Events.RecipientGiven() | Events.MessageComplete():
                             self.send(Reply.of(250, "2.0.0", "fine"), "outbox")
-                        case DataRequested():
+                        case Events.DataRequested():
                             self.send(Reply.of(354, "", "go on"), "outbox")
-                        case SessionEnded():
+                        case Events.SessionEnded():
                             return
                 if not self.anyReady():
                     self.pause()
