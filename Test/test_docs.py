@@ -12,8 +12,6 @@ What the documents show is tried: a reader who copies a block gets what the text
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from Kamaelia.Apps.Grey.Config.Loader import loads
-from Test.children import unmeasured
+from Test.children import run_python
 from Test.test_shown_output import PAGES, shown_in
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,19 +64,6 @@ def all_blocks(language: str) -> list[Block]:
     ]
 
 
-def run_python(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=unmeasured(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-
-
 def complaint_about_python(block: Block, folder: Path) -> str | None:
     if block.info == "notest":
         return None if block.text.startswith("# ") else "notest without a reason in its first line"
@@ -86,13 +71,13 @@ def complaint_about_python(block: Block, folder: Path) -> str | None:
         return f"unknown word after python: {block.info}"
     script = folder / "block.py"
     script.write_text(block.text, encoding="utf-8")
-    done = run_python([str(script)], folder)
+    done = run_python(script, folder=folder, seconds=SECONDS)
     return done.stderr or f"exit code {done.returncode}" if done.returncode else None
 
 
 @cache
 def help_of(program: str) -> str:
-    done = run_python(PROGRAMS[program], ROOT)
+    done = run_python(*PROGRAMS[program], folder=ROOT, seconds=SECONDS)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

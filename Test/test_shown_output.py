@@ -6,14 +6,12 @@ output. (That the programs run at all is the business of test_docs.py, for every
 """
 
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from Test.children import unmeasured
+from Test.children import run_python
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 30
@@ -50,16 +48,7 @@ def shown_in(text: str, name: str) -> list[Shown]:
 def output_of(program: str, folder: Path) -> str:
     script = folder / "program.py"
     script.write_text(program, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env=unmeasured(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = run_python(script, folder=folder, seconds=SECONDS)
     # A line in the log is not what it prints; a traceback is.
     return done.stdout + (done.stderr if done.returncode else "")
 

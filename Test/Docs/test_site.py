@@ -18,7 +18,7 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
-from Test.children import unmeasured
+from Test.children import CHROMIUM_FLAGS, unmeasured
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "Docs"
@@ -248,15 +248,6 @@ def test_the_operators_pages_are_manual_pages_too(tmp_path: Path) -> None:
 
 # ---- in a browser
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LOOKED_AT = (
     "index.html",
     "for-operators.html",
@@ -321,7 +312,9 @@ def browser(find_program: Callable[[str], Path]) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=find_program("chromium"), args=FLAGS)
+        started = playwright.chromium.launch(
+            executable_path=find_program("chromium"), args=CHROMIUM_FLAGS
+        )
         yield started
         started.close()
 

@@ -10,14 +10,12 @@ free ports instead of those that it asks for, and a Ctrl-C once it listens.
 import ast
 import io
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from Test.children import unmeasured
+from Test.children import run_python
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVES = "# ends: ctrl-c\n"
@@ -105,16 +103,7 @@ def test_the_example_of_a_module_does_what_it_says(
 def complaint_about_server(source: str, folder: Path) -> str | None:
     script = folder / "example.py"
     script.write_text(FREE_PORTS + source, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env=unmeasured(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = run_python(script, folder=folder, seconds=SECONDS)
     interrupted = done.returncode in (0, 130, -signal.SIGINT)
     if interrupted and "Traceback" not in done.stderr:
         return None

@@ -13,6 +13,7 @@ from Kamaelia.Protocol.HTTP.HTTPServer import HTTPProtocol
 from Kamaelia.Protocol.HTTP.WebSocket import WebSocketProtocol
 from Kamaelia.Support.Protocol.HTTP.Messages import Request
 from Kamaelia.Util.DataSource import DataSource
+from Test.children import CHROMIUM_FLAGS
 from Test.Kamaelia.Protocol.HTTP.handlers import server_in_a_thread
 
 PAGE = """<!DOCTYPE html>
@@ -70,15 +71,7 @@ def test_a_page_with_a_feed_and_a_websocket(
         origins.append(f"http://{where}")
         browser = tool.chromium.launch(
             executable_path=str(find_program("chromium")),
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
+            args=CHROMIUM_FLAGS,
         )
         page = browser.new_page()
         page.on("console", lambda message: complaints.append(message.text))
