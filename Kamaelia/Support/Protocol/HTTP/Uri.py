@@ -105,7 +105,11 @@ class Url:
         """The address that a redirect from here leads to."""
         if _control(location):  # urljoin would drop some of them
             raise UrlError(f"a control character in the address {shown(location)}")
-        return Url.parse(urljoin(f"{self.scheme}://{self.authority}{self.target}", location))
+        try:
+            joined = urljoin(f"{self.scheme}://{self.authority}{self.target}", location)
+        except ValueError:  # brackets without an address of IPv6 in them
+            raise UrlError(f"no host and port in the address {shown(location)}") from None
+        return Url.parse(joined)
 
     @property
     def secure(self) -> bool:

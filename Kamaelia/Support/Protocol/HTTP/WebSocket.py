@@ -229,7 +229,10 @@ class ServerSession(Session):
 
     def _handshake(self, event: Request | Response) -> None:
         response = self._server.accept(cast("Request", event))
-        self._server.send_response(response)
+        # What stands behind a request that is refused may be no frame either: then websockets has
+        # said its last word already, and fails if it is to say another.
+        if response.status_code == 101 or self._server.parser_exc is None:
+            self._server.send_response(response)
         if response.status_code == 101:
             self._open()
 

@@ -148,3 +148,8 @@ def test_what_is_said_of_an_address_is_one_line_without_a_password(address: str)
 
 def test_no_more_of_an_address_is_said_than_a_line_has_room_for() -> None:
     assert len(shown("x" * 10_000)) == 200
+
+
+def test_a_redirect_to_brackets_without_an_address_is_an_error() -> None:
+    with pytest.raises(UrlError, match="no host and port"):
+        Url.parse("http://a/").join("//]?a//:ptth")

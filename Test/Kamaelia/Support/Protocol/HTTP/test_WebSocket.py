@@ -220,3 +220,9 @@ def test_fragments_without_data_do_not_pile_up() -> None:
     assert server._fragments == [b"a"]
     server.receive_data(b"\x80\x81" + bytes(4) + b"b")
     assert events(server) == ["ab"]
+
+
+def test_a_refused_handshake_with_more_behind_it_ends_the_session() -> None:
+    server = ServerSession()
+    server.receive_data(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n\xff\xff")
+    assert not any(isinstance(event, Opened) for event in events(server))
