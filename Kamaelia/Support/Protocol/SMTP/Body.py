@@ -22,6 +22,8 @@ The states and rules::
 No line is ever looked at by itself: megabytes go through these few calls of C code a piece.
 IncrementalNewlineDecoder keeps account of the kinds of line ends it meets, and does so in one pass
 at three times the speed of counting CR, LF and CRLF. Only a piece with a fault is searched again.
+
+Most messages come in one piece with their end: `is_whole_message` looks at those by itself.
 """
 
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from enum import Enum, auto
 from io import IncrementalNewlineDecoder
 
 _END = b"\r\n.\r\n"
+_ALL_BUT_ONE = len(_END) - 1
 _GOOD_NEWLINES = (None, "\r\n")
 
 
@@ -50,6 +53,25 @@ class BodyLimits:
 
 
 DEFAULT_BODY_LIMITS = BodyLimits()
+
+
+def is_whole_message(piece: bytes, limits: BodyLimits = DEFAULT_BODY_LIMITS) -> bool:
+    """Whether `piece` is one good message with its end mark, and nothing else.
+
+    False says only that a BodyScanner has to find out. Longer pieces than a line may be are left to
+    it, too: then no line needs to be measured here.
+    """
+    size = len(piece) - len(b".\r\n")
+    if not piece.endswith(_END) or len(piece) > limits.line_bytes or size > limits.message_bytes:
+        return False
+    newlines = IncrementalNewlineDecoder(None, translate=False)
+    newlines.decode(piece.decode("latin-1"), final=True)
+    return (
+        newlines.newlines == "\r\n"
+        and piece.rfind(_END, 0, len(piece) - 1) < 0
+        and not piece.startswith(b".\r\n")
+        and b"\0" not in piece
+    )
 
 
 class BodyScanner:
@@ -94,10 +116,12 @@ class BodyScanner:
         """Cut off the end mark with what follows it, or else what must be held back."""
         if self._line_start and piece.startswith(b".\r\n"):
             end = 0
-        elif piece.rfind(_END) < 0:  # rfind is the fastest way to say "no"
+        elif (mark := piece.rfind(_END)) < 0:  # rfind is the fastest way to say "no"
             return self._hold_back(piece)
         else:
-            end = piece.find(_END) + len(b"\r\n")
+            if piece.rfind(_END, 0, mark + _ALL_BUT_ONE) >= 0:
+                mark = piece.find(_END)  # the first one counts
+            end = mark + len(b"\r\n")
         self.ended = True
         self.rest = piece[end + len(b".\r\n") :]
         return piece[:end]

@@ -18,10 +18,15 @@ One mail to one recipient::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from Kamaelia.Support.Protocol.SMTP.Address import Path
 from Kamaelia.Support.Protocol.SMTP.Events import DataReceived, Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Greet:
+    """Connect and exchange greetings, if that has not happened; Ready says what is offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,32 @@ class ResetTransaction:
     """RSET."""
 
 
-ClientCommand = GiveSender | GiveRecipient | StartData | DataReceived | EndData | ResetTransaction
+@dataclass(frozen=True, slots=True)
+class GiveAuth:
+    """AUTH; connects first if need be. What is secret does not show."""
+
+    mechanism: bytes
+    initial: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveAuthLine:
+    """The answer to a 334."""
+
+    line: bytes = field(repr=False)
+
+
+ClientCommand = (
+    Greet
+    | GiveSender
+    | GiveRecipient
+    | StartData
+    | DataReceived
+    | EndData
+    | ResetTransaction
+    | GiveAuth
+    | GiveAuthLine
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,34 +15,41 @@ True
 >>> session.data_to_send()
 b'MAIL FROM:<a@b>\\r\\nRCPT TO:<c@d> NOTIFY=NEVER\\r\\n'
 
-States of the session, and of the message inside READY::
+The way to READY is in ClientGreeting.py. What the session is inside of while it is READY::
 
-    BANNER --220--> EHLO --250----------> READY        NONE --data()--> ASKED --354--> OPEN
-                      \\--5xx--> HELO --250--/           ^                |              |
-    any --failure, early refusal, QUIT--> OVER          +----refused-----+--end_data()--+
+    NOTHING --data()--> ASKED --354--> OPEN      NOTHING --auth()--> AUTH <--auth_line()-- 334
+       ^------refused----'----end_data()-'          ^---235, refused--'
+    any --failure, early refusal, QUIT--> OVER
 
 Rules. To a server without PIPELINING one command is sent at a time, the rest waits here. Replies
 belong to commands in order; one that nobody asked for, or that does not fit its command (a 250 to
 RCPT after a refused MAIL), means that we and the server no longer speak of the same thing: the
 session fails. A refusal in the middle of a message is given out at once as the reply to the dot;
 the message can then neither be finished nor anything else be said, so the session is over. A server
-that *accepts* an unfinished message has lost its place: that fails, too. Before Ready, a refusal is
-BANNER or HELLO, whatever its code; after it, 421 is SHUTTING_DOWN and answers all that is open.
+that *accepts* an unfinished message has lost its place: that fails, too. 421 is SHUTTING_DOWN and
+answers all that is open. LMTP (RFC 2033) has one reply for each recipient after the dot; they are
+made one: a mixed result is temporary, though some have their message then.
 """
 
-import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from Kamaelia.Exceptions import LocalProtocolError
 from Kamaelia.Support.Protocol.SMTP.Address import Path
-from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
+from Kamaelia.Support.Protocol.SMTP.ClientGreeting import ClientGreeting, Phase, TLSPolicy
+from Kamaelia.Support.Protocol.SMTP.CommandLines import (
+    auth_response,
+    auth_start,
+    hello_name,
+    mail_line,
+    rcpt_line,
+)
 from Kamaelia.Support.Protocol.SMTP.Events import (
     ClientEvent,
     FailReason,
     Parameters,
-    Ready,
     ReplyReceived,
     SessionFailed,
 )
@@ -54,8 +61,7 @@ from Kamaelia.Support.Protocol.SMTP.Replies import (
 )
 
 DOT = "."  # stands for the end of the message where a command name is asked for
-_harmful = re.compile(rb"[\x00-\x1f\x7f]").search
-_is_parameter = re.compile(rb"[A-Za-z0-9-]+(?:=[!-<>-~]+)?").fullmatch
+_MIXED = Reply.of(451, "4.3.0", "not every recipient was served, try again later")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,110 +74,168 @@ class ClientLimits:
 DEFAULT_LIMITS = ClientLimits()
 
 
-class _Phase(Enum):
-    BANNER = auto()
-    EHLO = auto()
-    HELO = auto()
-    READY = auto()
-    OVER = auto()
-
-
-class _Message(Enum):
-    NONE = auto()
+class _Inside(Enum):
+    NOTHING = auto()
     ASKED = auto()  # DATA was given, its reply has not come
     OPEN = auto()  # 354 came, the dot is not sent
+    AUTH = auto()
+    GOODBYE = auto()  # QUIT was given
 
 
-class ClientSession:
-    """One session with a server; see the module for its states and rules."""
+# Looking a member up in its Enum costs as much as all else that a command is checked for.
+_READY, _OVER, _NOTHING, _OPEN = Phase.READY, Phase.OVER, _Inside.NOTHING, _Inside.OPEN
+
+
+class ClientSession(ClientGreeting):
+    """ClientSession(helo_name, *, lmtp=False, tls=TLSPolicy.OFF, description=None) -> one session
+    with a server; see the module for its states and rules.
+
+    description: who the client is that we speak for, see Xclient.encode_description. A server that
+    cannot be told that fails the session."""
 
     __slots__ = (
-        *("_eof", "_events", "_message", "_name", "_out", "_parser", "_phase", "_quitting"),
-        *("_sender_refused", "_sent", "_tail", "_withheld", "capabilities", "failed"),
+        *("_accepted", "_dot_replies", "_eof", "_failure", "_inside", "_sender_refused", "_sent"),
+        *("_tail", "_transaction", "_withheld"),
+        *("authenticated", "mail_accepted", "messages", "refusals"),
     )
 
-    def __init__(self, helo_name: str, *, limits: ClientLimits = DEFAULT_LIMITS) -> None:
-        self._name = helo_name.encode("ascii")
-        if not self._name or _harmful(self._name):
-            raise LocalProtocolError("EHLO needs a name without control characters")
-        self._parser = ReplyParser(limits.replies)
-        self._phase = _Phase.BANNER
-        self._message = _Message.NONE
-        self._events: deque[ClientEvent] = deque()
-        self._out: list[bytes] = []
+    def __init__(
+        self,
+        helo_name: str,
+        *,
+        limits: ClientLimits = DEFAULT_LIMITS,
+        lmtp: bool = False,
+        tls: TLSPolicy = TLSPolicy.OFF,
+        description: Mapping[str, str | None] | None = None,
+    ) -> None:
+        super().__init__(
+            ReplyParser(limits.replies),
+            hello_name(helo_name),
+            lmtp=lmtp,
+            tls=tls,
+            description=description,
+        )
+        self._inside = _NOTHING
         self._sent: deque[str] = deque()  # commands whose reply is due
         self._withheld: deque[tuple[str, bytes]] = deque()  # until those are answered
         self._tail = b"\r\n"  # the last bytes of the message so far
         self._sender_refused = False
-        self._quitting = False
+        self._transaction = False  # MAIL was accepted; neither the dot nor RSET was answered
+        self._accepted = 0  # recipients of the transaction
+        self._dot_replies: list[Reply] = []  # of LMTP, so far
+        self._failure: SessionFailed | None = None  # one that is not the answer to anything
         self._eof = False
-        self.capabilities = Capabilities()
-        self.failed = False
+        self.authenticated = False
+        self.mail_accepted = False  # ever: before that, another server may be asked instead
+        self.messages = 0  # that were accepted
+        self.refusals = 0  # replies to commands, with 4xx or 5xx
 
     # --- what the owner can see -------------------------------------------------------------
 
     @property
     def ready(self) -> bool:
         """Whether transactions are possible: greeted, and not over."""
-        return self._phase is _Phase.READY
+        return self._phase is _READY
 
     @property
     def closed(self) -> bool:
         """Whether nothing more can be said here: close the connection."""
-        return self._phase is _Phase.OVER
+        return self._phase is _OVER
 
     @property
     def in_data(self) -> bool:
         """Whether 354 came and the dot is not sent: closing now loses no accepted message."""
-        return self._message is _Message.OPEN
+        return self._inside is _OPEN
 
     @property
     def outstanding(self) -> int:
         """How many commands have no reply yet; the end of a message counts as one."""
         return len(self._sent) + len(self._withheld)
 
+    @property
+    def reusable(self) -> bool:
+        """Whether somebody else's mail may go over this connection now.
+
+        Not in a transaction, not after AUTH, and not as the wrong client: one who was described
+        must be replaced by `describe`, which Postfix allows once for each connection. `messages`
+        and `refusals` are for the owner to judge by."""
+        return (
+            self._is_idle()
+            and not (self._eof or self._parser.pending or self.authenticated)
+            and (not self._told or b"ADDR" in self.capabilities.xclient)
+        )
+
     # --- what the owner can say -------------------------------------------------------------
 
     def mail(self, path: Path, parameters: Parameters) -> None:
         """Begin a transaction. SIZE is left out for a server that does not know it (RFC 1870)."""
-        if not self.capabilities.size_offered:
+        if "SIZE" in parameters and not self.capabilities.size_offered:
             parameters = {key: value for key, value in parameters.items() if key != "SIZE"}
-        self._command("MAIL", b"MAIL FROM:" + _encode(path, parameters))
+        self._command("MAIL", mail_line(path, parameters))
 
     def rcpt(self, path: Path, parameters: Parameters) -> None:
-        self._command("RCPT", b"RCPT TO:" + _encode(path, parameters))
+        self._command("RCPT", rcpt_line(path, parameters))
 
     def data(self) -> None:
         self._command("DATA", b"DATA\r\n")
-        self._message = _Message.ASKED
+        self._inside = _Inside.ASKED
 
     def reset(self) -> None:
         self._command("RSET", b"RSET\r\n")
 
     def quit(self) -> None:
         """Say goodbye; after the end of the session that is no longer possible, and no error."""
-        if not self.closed:
+        if self._phase is not _OVER:
             self._command("QUIT", b"QUIT\r\n")
-            self._quitting = True
+            self._inside = _Inside.GOODBYE
 
     def send_data(self, chunk: bytes) -> None:
         """Send a piece of the message in wire form, as DataReceived gives it: not stuffed again."""
-        if self.closed:
-            return  # the server has refused the message already
-        if self._message is not _Message.OPEN:
+        if self._inside is not _OPEN:
+            if self._phase is _OVER:
+                return  # the server has refused the message already
             raise LocalProtocolError("message data before the server said 354")
         self._out.append(chunk)
-        self._tail = (self._tail + chunk)[-2:] if len(chunk) < len(b"\r\n") else chunk[-2:]
+        self._tail = chunk[-2:] if len(chunk) > 1 else (self._tail + chunk)[-2:]
 
     def end_data(self) -> None:
         """Send the dot: from here on the message may have been accepted."""
-        if self.closed:
+        if self._phase is _OVER:
             return
-        if self._message is not _Message.OPEN or self._tail != b"\r\n":
+        if self._inside is not _OPEN or self._tail != b"\r\n":
             raise LocalProtocolError("the message has not begun, or ends inside a line")
-        self._message = _Message.NONE
+        self._inside = _NOTHING
         self._sent.append(DOT)
         self._out.append(b".\r\n")
+
+    def auth(self, mechanism: bytes, initial: bytes | None) -> None:
+        """Begin AUTH (RFC 4954) with what a client said. Nothing else may be said before its end.
+
+        initial: base64; empty: the "=" of an empty response; None: there was none."""
+        if not self._is_idle() or self.authenticated:
+            raise LocalProtocolError("AUTH outside a session, inside a transaction, or twice")
+        self._command("AUTH", auth_start(mechanism, initial))
+        self._inside = _Inside.AUTH
+
+    def auth_line(self, line: bytes) -> None:
+        """Answer a 334 with what the client said to it: base64, or "*" to give up."""
+        if self._inside is not _Inside.AUTH or self._sent:
+            raise LocalProtocolError("the server has asked for nothing")
+        self._out.append(auth_response(line))
+        self._sent.append("AUTH")
+
+    def describe(self, description: Mapping[str, str | None]) -> None:
+        """Tell the server of the next client, between two transactions; ends with Ready, or fails.
+
+        What was said of the client before and is not said of this one is taken back."""
+        if not (description and self._is_idle()):
+            raise LocalProtocolError("a client is described between two transactions")
+        self._set_description({**dict.fromkeys(self._told), **description})
+        self._failure = self._tell_client()
+
+    def _is_idle(self) -> bool:
+        quiet = not (self._sent or self._withheld or self._transaction)
+        return quiet and self._inside is _NOTHING and self._phase is _READY
 
     # --- bytes and events -------------------------------------------------------------------
 
@@ -181,137 +245,121 @@ class ClientSession:
     def receive_eof(self) -> None:
         self._eof = True
 
-    def data_to_send(self) -> bytes:
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
-        return data
-
     def next_event(self) -> ClientEvent | None:
         """Return the next event; None: more data is wanted, or all is over."""
-        while not self._events:
-            if self.closed:
-                return None
+        while (phase := self._phase) is not _OVER:
+            if phase is Phase.HANDSHAKE and self._parser.pending:
+                return self._fail(FailReason.SYNTAX, None)
             try:
                 reply = self._parser.next_reply()
             except ReplySyntaxError:
-                self._fail(FailReason.SYNTAX, None)
-                continue
-            if reply is not None:
-                self._take(reply)
-            elif self._eof:
-                self._lost()
-            else:
+                return self._fail(FailReason.SYNTAX, None)
+            if reply is None:
+                return self._lost() if self._eof else None
+            event = self._answer(reply) if phase is _READY else self._greeted(reply)
+            if event is not None:
+                return event
+        failure, self._failure = self._failure, None
+        return failure
+
+    # --- replies to commands ------------------------------------------------------------------
+
+    def _answer(self, reply: Reply) -> ClientEvent | None:
+        code = reply.code
+        if code == 421:
+            return self._fail(FailReason.SHUTTING_DOWN, reply)
+        if not self._sent:
+            return self._unasked(reply)
+        if self._lmtp and self._sent[0] == DOT and not 300 <= code <= 399:
+            self._dot_replies.append(reply)
+            if len(self._dot_replies) < self._accepted:
                 return None
-        return self._events.popleft()
-
-    def _take(self, reply: Reply) -> None:
-        match self._phase:
-            case _Phase.BANNER:
-                if reply.code == 220:
-                    self._greet(_Phase.EHLO, b"EHLO ")
-                else:
-                    self._fail(FailReason.BANNER, reply)
-            case _Phase.EHLO if reply.is_permanent:
-                self._greet(_Phase.HELO, b"HELO ")  # an old server (RFC 5321, section 3.2)
-            case _Phase.EHLO | _Phase.HELO:
-                self._take_hello(reply)
-            case _:
-                self._take_answer(reply)
-
-    def _greet(self, phase: _Phase, verb: bytes) -> None:
-        self._phase = phase
-        self._out.append(verb + self._name + b"\r\n")
-
-    def _take_hello(self, reply: Reply) -> None:
-        if reply.code != 250:
-            self._fail(FailReason.HELLO, reply)
-            return
-        if self._phase is _Phase.EHLO:
-            self.capabilities = Capabilities.from_ehlo(reply.lines)
-        self._phase = _Phase.READY
-        self._events.append(Ready(self.capabilities))
-
-    def _take_answer(self, reply: Reply) -> None:
-        if reply.code == 421:
-            self._fail(FailReason.SHUTTING_DOWN, reply)
-        elif self._sent:
-            command = self._sent.popleft()
-            if not self._fits(command, reply):
-                self._fail(FailReason.SYNTAX, reply)
-                return
-            self._events.append(ReplyReceived(command, reply))
-            if command == "QUIT":
-                self._stop()
-            self._send_withheld()
-        elif self.in_data and (reply.is_temporary or reply.is_permanent):
+            reply = self._fold()
+            code = reply.code
+        command = self._sent.popleft()
+        if not self._fits(command, code):
+            return self._fail(FailReason.SYNTAX, reply)
+        if code >= 400:
+            self.refusals += 1
+        if command == "QUIT":
             self._stop()
-            self._events.append(ReplyReceived(DOT, reply))
-        else:
-            self._fail(FailReason.SYNTAX, reply)
+        elif self._withheld and not self._sent:
+            name, line = self._withheld.popleft()
+            self._sent.append(name)
+            self._out.append(line)
+        return ReplyReceived(command, reply)
 
-    def _fits(self, command: str, reply: Reply) -> bool:
+    def _unasked(self, reply: Reply) -> ClientEvent:
+        """Only a message that is refused before its end is answered without being asked."""
+        if not self.in_data or reply.code < 400:
+            return self._fail(FailReason.SYNTAX, reply)
+        self._stop()
+        self.refusals += 1
+        return ReplyReceived(DOT, reply)
+
+    def _fold(self) -> Reply:
+        """Make one reply of those to all recipients (RFC 2033, section 4.2)."""
+        replies, self._dot_replies = self._dot_replies, []
+        refusals = [reply for reply in replies if reply.code >= 400]
+        if not refusals:
+            return replies[0]
+        return refusals[0] if len(refusals) == len(replies) else _MIXED
+
+    def _fits(self, command: str, code: int) -> bool:
         """Note what the reply means for the transaction; return whether it makes sense."""
-        refused = reply.is_temporary or reply.is_permanent
-        match command:
-            case "MAIL":
-                self._sender_refused = refused
-            case "RCPT" if self._sender_refused:
+        refused = code >= 400
+        if command == "RCPT":
+            if self._sender_refused:
                 return refused
-            case "DATA":
-                opens = reply.code == 354 and not self._sender_refused
-                self._message = _Message.OPEN if opens else _Message.NONE
-                self._tail = b"\r\n"  # of the DATA command: an empty message may end at once
-                return opens or refused
-        return refused or reply.is_positive
+            self._accepted += not refused
+        elif command == "MAIL":
+            self._sender_refused = refused
+            self._accepted = 0
+            if code < 300:
+                self._transaction = self.mail_accepted = True
+        elif command == "DATA":
+            can_open = not self._sender_refused and (self._accepted > 0 or not self._lmtp)
+            opens = code == 354 and can_open
+            self._inside = _OPEN if opens else _NOTHING
+            self._tail = b"\r\n"  # of the DATA command: an empty message may end at once
+            return opens or refused
+        elif command == DOT:
+            self._transaction = False
+            self.messages += code < 300
+        elif command == "AUTH":
+            return self._take_auth(code)
+        elif command == "RSET" and not refused:
+            self._transaction = False
+        return refused or code < 300
 
-    # --- writing commands -------------------------------------------------------------------
+    def _take_auth(self, code: int) -> bool:
+        if code != 334:
+            self._inside = _NOTHING
+            self.authenticated = code == 235
+        return code >= 400 or code in {235, 334}
+
+    # --- writing commands ---------------------------------------------------------------------
 
     def _command(self, name: str, line: bytes) -> None:
-        if not self.ready or self._quitting:
-            raise LocalProtocolError(f"{name} outside a session")
-        if self._message is not _Message.NONE:
-            raise LocalProtocolError(f"{name} inside a message")
+        if self._inside is not _NOTHING or self._phase is not _READY:
+            raise LocalProtocolError(f"{name} outside a session, or inside a message or AUTH")
         if self._sent and not self.capabilities.pipelining:
             self._withheld.append((name, line))
         else:
             self._sent.append(name)
             self._out.append(line)
 
-    def _send_withheld(self) -> None:
-        if self._withheld and not self._sent:
-            name, line = self._withheld.popleft()
-            self._sent.append(name)
-            self._out.append(line)
+    # --- ends ---------------------------------------------------------------------------------
 
-    # --- ends -------------------------------------------------------------------------------
-
-    def _lost(self) -> None:
+    def _lost(self) -> SessionFailed | None:
         """The server closed the connection, which is no failure if only QUIT was open."""
-        if self._quitting and self.outstanding == 1:
+        if self._inside is _Inside.GOODBYE and self.outstanding == 1:
             self._stop()
-        else:
-            self._fail(FailReason.LOST, None)
-
-    def _fail(self, reason: FailReason, reply: Reply | None) -> None:
-        self._stop()
-        self.failed = True
-        self._events.append(SessionFailed(reason, reply))
+            return None
+        return self._fail(FailReason.LOST, None)
 
     def _stop(self) -> None:
-        self._phase = _Phase.OVER
-        self._message = _Message.NONE
+        super()._stop()
+        self._inside = _NOTHING
         self._sent.clear()
         self._withheld.clear()
-        self._out.clear()
-
-
-def _encode(path: Path, parameters: Parameters) -> bytes:
-    words = [b"<%b>" % path.raw]
-    for keyword, value in parameters.items():
-        word = keyword.encode("ascii") + (b"" if value is None else b"=" + value)
-        if not _is_parameter(word):
-            raise LocalProtocolError("parameter would break the command line")
-        words.append(word)
-    if _harmful(path.raw):
-        raise LocalProtocolError("address would break the command line")
-    return b" ".join(words) + b"\r\n"

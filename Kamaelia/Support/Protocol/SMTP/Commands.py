@@ -8,15 +8,17 @@ Command(verb='MAIL', argument=b'FROM:<a@example.org> SIZE=100')
 {'SIZE': b'100', 'BODY': b'8BITMIME'}
 
 Parameters are passed on to the server behind us, so they are checked as strictly as if we meant to
-act on them: each keyword has its syntax (RFC 1870, 3461, 6152, 6531), xtext must decode to
-printable text (a hidden CR LF would inject a command, section 4 of RFC 3461), nothing may come
-twice (501), and what was not offered is refused with 555 (RFC 5321, section 4.1.1.11).
+act on them: each keyword has its syntax (RFC 1870, 2852, 3461, 4954, 6152, 6531, 6710, 8689), xtext
+must decode to printable text (a hidden CR LF would inject a command, section 4 of RFC 3461),
+nothing may come twice (501), and what was not offered is refused with 555 (RFC 5321, section
+4.1.1.11).
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from Kamaelia.Support.Protocol.SMTP.Address import AddressError, parse_path
 from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 from Kamaelia.Support.Protocol.SMTP.Replies import RefusedError, Reply
 
@@ -25,7 +27,7 @@ class CommandError(RefusedError):
     """The command line cannot be taken; `reply` says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for most commands; nobody changes it
 class Command:
     """A verb in upper case and the rest of the line, without blanks around it."""
 
@@ -53,6 +55,15 @@ _notify = re.compile(
 _address_type = re.compile(rb"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]+").fullmatch
 _xtext = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*").fullmatch
 _hidden_control = re.compile(rb"\+(?:[01][0-9A-F]|7F)").search
+_hexchar = re.compile(rb"\+(..)")
+# RFC 2852, section 4: R (return) needs a time that is yet to come, N (notify) does not.
+_by = re.compile(rb"\+?0*[1-9][0-9]*;RT?|[+-]?[0-9]+;NT?", re.I).fullmatch
+_BY_BYTES = len(b"+123456789;RT")
+_priority = re.compile(rb"-?[1-9]|0").fullmatch  # RFC 6710, section 8
+_AUTH_BYTES = 500  # RFC 4954, section 5
+_NULL_AUTH = b"<>"
+# What most clients say, and nothing else.
+_common = re.compile(rb"SIZE=([0-9]{1,20}+)(?: BODY=(8BITMIME|7BIT))?+").fullmatch
 
 
 def _is_xtext(value: bytes) -> bool:
@@ -67,6 +78,24 @@ def _is_orcpt(value: bytes) -> bool:
     kind, semicolon, address = value.partition(b";")
     fits = len(value) <= _ORCPT_BYTES and bool(semicolon)
     return fits and _address_type(kind) is not None and _is_xtext(address)
+
+
+def _is_by(value: bytes) -> bool:
+    return len(value) <= _BY_BYTES and _by(value) is not None
+
+
+def _is_auth(value: bytes) -> bool:
+    """A mailbox in xtext, or <> for "nobody we know" (RFC 4954, section 5)."""
+    if value == _NULL_AUTH:
+        return True
+    if not 0 < len(value) <= _AUTH_BYTES or not _is_xtext(value):
+        return False
+    mailbox = _hexchar.sub(lambda found: bytes([int(found[1], 16)]), value)
+    try:
+        _, rest = parse_path(b"<%b>" % mailbox, smtputf8=True, recipient=False)
+    except AddressError:
+        return False
+    return not rest
 
 
 def _matches(pattern: Callable[[bytes], object]) -> Callable[[bytes], bool]:
@@ -84,6 +113,10 @@ _VALUE_TESTS: dict[str, dict[str, Callable[[bytes], bool]]] = {
         "SMTPUTF8": _is_absent,
         "RET": _matches(_ret),
         "ENVID": _is_envid,
+        "BY": _is_by,
+        "MT-PRIORITY": _matches(_priority),
+        "REQUIRETLS": _is_absent,
+        "AUTH": _is_auth,
     },
     "RCPT": {
         "NOTIFY": _matches(_notify),
@@ -96,6 +129,12 @@ def parse_parameters(
     text: bytes, *, for_verb: str, capabilities: Capabilities
 ) -> dict[str, bytes | None]:
     """Read the parameters of a MAIL or RCPT command, in the order they came."""
+    if (most := _common(text)) is not None and for_verb == "MAIL" and capabilities.size_offered:
+        size, body = most.groups()
+        if body is None:
+            return {"SIZE": size}
+        if capabilities.eightbitmime:
+            return {"SIZE": size, "BODY": body}
     parameters: dict[str, bytes | None] = {}
     for word in text.split(b" "):
         if not word:

@@ -12,13 +12,17 @@ Frozen records, one class a kind of event; an owner takes them apart with `match
             case SessionEnded():
                 break
 
-Of the server's events three NEED A REPLY: RecipientGiven, DataRequested and MessageComplete. The
-session answers everything else by itself and keeps the commands behind a waiting one in its
-buffer, so replies can never overtake each other (RFC 2920, section 3.2).
+Of the server's events these NEED A REPLY: RecipientGiven, DataRequested, MessageComplete,
+AuthRequested and AuthResponse. The session answers everything else by itself and keeps the commands
+behind a waiting one in its buffer, so replies can never overtake each other (RFC 2920, section
+3.2). TLSRequested needs no reply but `tls_started()`.
+
+Nobody changes an event. Those that every message makes are slotted but not frozen all the same:
+a frozen record takes three times as long to make.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -35,7 +39,7 @@ class EndReason(Enum):
     QUIT = auto()  # the client said so
     EOF = auto()  # the client closed the connection
     ERRORS = auto()  # too many errors
-    ABUSE = auto()  # HTTP, TLS without STARTTLS, an endless line, an attempt at smuggling
+    ABUSE = auto()  # HTTP, TLS without STARTTLS, an endless line, early talk, smuggling
     CLOSED = auto()  # the owner closed it: a time-out, a shutdown (never given by the session)
 
 
@@ -44,6 +48,8 @@ class FailReason(Enum):
 
     BANNER = auto()  # the server greeted us with anything but 220
     HELLO = auto()  # the server refused EHLO and HELO
+    TLS = auto()  # it is required here, and the server does not offer or refuses it
+    XCLIENT = auto()  # the server does not take it from us, or not the client that it described
     LOST = auto()  # the connection ended without a goodbye
     SYNTAX = auto()  # a reply that is no SMTP, or that nobody asked for
     SHUTTING_DOWN = auto()  # 421: the server is going away
@@ -62,7 +68,7 @@ class HelloReceived:
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # hot: see the module
 class SenderGiven:
     """MAIL, already answered with 250. The keys are upper case, in the order they came."""
 
@@ -70,7 +76,7 @@ class SenderGiven:
     parameters: Parameters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # hot: see the module
 class RecipientGiven:
     """RCPT. NEEDS A REPLY."""
 
@@ -80,17 +86,20 @@ class RecipientGiven:
 
 @dataclass(frozen=True, slots=True)
 class DataRequested:
-    """DATA with at least one accepted recipient. NEEDS A REPLY: only 354 opens the data phase."""
+    """DATA, or the first BDAT, with at least one accepted recipient.
+
+    NEEDS A REPLY: only 354 opens the data phase. (Behind BDAT the client does not hear the 354.)
+    """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # hot: see the module
 class DataReceived:
     """A piece of the message in wire form: dots are still stuffed, the final dot is never in it."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # hot: see the module
 class MessageComplete:
     """The final dot came. NEEDS A REPLY. `size` counts the bytes as they were on the wire."""
 
@@ -101,7 +110,9 @@ class MessageComplete:
 class MessageFailed:
     """The message must not be delivered: leave the backend without sending the dot.
 
-    The session eats the rest and gives `reply` at the true end. No MessageComplete follows.
+    The session eats the rest and gives `reply` at the true end. No MessageComplete follows. A
+    client that takes its message back between two chunks (BDAT, RSET) makes one, too; what it hears
+    then is the answer to RSET.
     """
 
     reply: Reply
@@ -109,7 +120,47 @@ class MessageFailed:
 
 @dataclass(frozen=True, slots=True)
 class TransactionReset:
-    """RSET, or a greeting that ended a transaction."""
+    """RSET, or anything else that ended a transaction: a greeting, STARTTLS, a failed BDAT LAST."""
+
+
+@dataclass(frozen=True, slots=True)
+class TLSRequested:
+    """STARTTLS, answered with 220: send that, do the handshake, then call `tls_started()`.
+
+    Whatever else came in plain text must be fed, not thrown away: it ends the session.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRequested:
+    """AUTH (RFC 4954). NEEDS A REPLY: 334 asks for a line, 235 is success, all else failure.
+
+    mechanism: upper case, one of those that were offered. initial: base64 as it came, b"=" for an
+    empty one, None if there was none; like the password that it is, it stands in no repr.
+    """
+
+    mechanism: bytes
+    initial: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse:
+    """The client's answer to 334. NEEDS A REPLY, as AuthRequested does.
+
+    line: base64, "=" or "*" (the client gives up, or what it sent was no base64).
+    """
+
+    line: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDescribed:
+    """XCLIENT from a front that may use it, already answered with a new greeting.
+
+    attributes: upper-case names and decoded values; None says that the front does not know.
+    """
+
+    attributes: Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +182,13 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class TLSWanted:
+    """The server said 220 to STARTTLS: do the handshake, then call `tls_started`."""
+
+
+@dataclass(slots=True, unsafe_hash=True)  # hot: see the module
 class ReplyReceived:
-    """The reply to MAIL, RCPT, DATA, RSET, QUIT or "." (the end of the message)."""
+    """The reply to MAIL, RCPT, DATA, RSET, AUTH, QUIT or "." (the end of the message)."""
 
     command: str
     reply: Reply
@@ -155,7 +211,11 @@ ServerEvent: TypeAlias = (
     | MessageComplete
     | MessageFailed
     | TransactionReset
+    | TLSRequested
+    | AuthRequested
+    | AuthResponse
+    | ClientDescribed
     | SessionEnded
 )
-ClientEvent: TypeAlias = Ready | ReplyReceived | SessionFailed
+ClientEvent: TypeAlias = Ready | TLSWanted | ReplyReceived | SessionFailed
 Event: TypeAlias = ServerEvent | ClientEvent

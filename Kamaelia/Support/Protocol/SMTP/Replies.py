@@ -20,11 +20,16 @@ Reply(code=250, lines=(b'mx.example.org', b'PIPELINING'))
 The parser's rules. A line ends with LF; a CR before it belongs to the end, since real servers send
 both. All lines of a reply have one code. Longer lines, more lines, other codes and NUL raise
 ReplySyntaxError. Text is made harmless before anybody sees it: control bytes are dropped, bytes
-above 126 become "?", and lines over 512 bytes (RFC 5321, section 4.5.3.1.5) are wrapped.
+above 126 become "?", and lines over 512 bytes (RFC 5321, section 4.5.3.1.5) are wrapped, but for
+334: the rest of an AUTH challenge would be another challenge.
+
+Servers say the same few lines all day ("250 2.1.0 Ok"): the last short ones are remembered, so that
+such a reply is neither read nor written twice.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from Kamaelia.Exceptions import ProtocolError
 
@@ -34,6 +39,9 @@ _unsafe = re.compile(rb"[\x00-\x1f\x7f]").search
 _enhanced = re.compile(rb"[245]\.\d{1,3}\.\d{1,3} ").match
 _reply_line = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL).fullmatch
 _CONTROLS = bytes(byte for byte in range(32) if byte != ord("\t")) + b"\x7f"
+_SHORT = 128  # bytes of a line that is remembered
+_short_reply = re.compile(rb"([2-5]\d\d) ([ -~]*)\r?\n").fullmatch
+_set = object.__setattr__
 _PRINTABLE = bytes(ord("?") if byte > 126 else byte for byte in range(256)).replace(b"\t", b" ")
 
 
@@ -47,6 +55,7 @@ class Reply:
 
     code: int
     lines: tuple[bytes, ...]
+    _wire: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 200 <= self.code <= 599:
@@ -64,14 +73,24 @@ class Reply:
         """Return this reply with the session's tag, by which its log lines can be found."""
         if not tag:
             return self
-        return Reply(self.code, (*self.lines[:-1], self.lines[-1] + f" ({tag})".encode("ascii")))
+        suffix = f" ({tag})".encode("ascii")
+        if _unsafe(suffix):
+            raise ValueError("a tag may not hold a control character")
+        return _make_clean(self.code, (*self.lines[:-1], self.lines[-1] + suffix))
 
     def to_wire(self) -> bytes:
-        if len(self.lines) == 1:
-            return b"%d %b\r\n" % (self.code, self.lines[0])
-        *first, last = self.lines
-        head = b"".join([b"%d-%b\r\n" % (self.code, line) for line in first])
-        return head + b"%d %b\r\n" % (self.code, last)
+        """Write the reply; only the first time costs, so make constants of what is said often."""
+        wire = self._wire
+        if wire is None:
+            code, last = self.code, len(self.lines) - 1
+            wire = b"".join(
+                [
+                    (b"%d-%b\r\n", b"%d %b\r\n")[place == last] % (code, line)
+                    for place, line in enumerate(self.lines)
+                ]
+            )
+            _set(self, "_wire", wire)
+        return wire
 
     @property
     def is_positive(self) -> bool:
@@ -89,6 +108,22 @@ class Reply:
     def text(self) -> str:
         """The text for a log: one line, ASCII, cut at 256 characters."""
         return b" / ".join(self.lines).decode("ascii", "backslashreplace")[:_LOG_CHARACTERS]
+
+
+def _make_clean(code: int, lines: tuple[bytes, ...]) -> Reply:
+    """Make a reply of what has been checked already: a second look would cost more than all."""
+    reply = Reply.__new__(Reply)
+    _set(reply, "code", code)
+    _set(reply, "lines", lines)
+    _set(reply, "_wire", None)
+    return reply
+
+
+@lru_cache(maxsize=256)  # times _SHORT bytes, and some: 100 kB at most
+def _read_short(line: bytes) -> Reply | None:
+    """Read a whole reply of one clean line with its end; None: it is no such thing."""
+    found = _short_reply(line)
+    return _make_clean(int(found[1]), (found[2],)) if found else None
 
 
 class RefusedError(ProtocolError):
@@ -133,38 +168,47 @@ DEFAULT_LIMITS = ReplyLimits()
 class ReplyParser:
     """Takes bytes in any slices, gives each Reply once it is complete."""
 
-    __slots__ = ("_buffer", "_code", "_limits", "_lines", "_start")
+    __slots__ = ("_buffer", "_code", "_limits", "_line_bytes", "_lines", "_start")
 
     def __init__(self, limits: ReplyLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
+        self._line_bytes = limits.line_bytes
         self._buffer = b""
         self._start = 0  # where the first unread line begins: cutting each off costs n * n
         self._code = 0  # of the reply that is being read
         self._lines: list[bytes] = []
 
+    @property
+    def pending(self) -> bool:
+        """Whether there are bytes that belong to no reply yet."""
+        return self._start < len(self._buffer) or bool(self._lines)
+
     def receive_data(self, data: bytes) -> None:
-        self._buffer = self._buffer[self._start :] + data
+        # Most often the server's last words have all been read: then nothing is copied.
+        unread = self._buffer[self._start :]
+        self._buffer = unread + data if unread else data
         self._start = 0
 
     def next_reply(self) -> Reply | None:
         """Return the next complete reply; raise ReplySyntaxError when there can be none."""
-        while (line := self._next_line()) is not None:
-            if self._read_line(line):
-                reply = Reply(self._code, tuple(self._lines))
+        buffer = self._buffer
+        while (start := self._start) < len(buffer):
+            end = buffer.find(b"\n", start, start + self._line_bytes) + 1
+            if not end:
+                if len(buffer) - start >= self._line_bytes:
+                    raise ReplySyntaxError(f"reply line longer than {self._line_bytes} bytes")
+                return None
+            self._start = end
+            line = buffer[start:end]
+            if end - start <= _SHORT and not self._lines:
+                reply = _read_short(line)
+                if reply is not None:
+                    return reply
+            if self._read_line(line[: -2 if line.endswith(b"\r\n") else -1]):
+                reply = _make_clean(self._code, tuple(self._lines))
                 self._lines = []
                 return reply
         return None
-
-    def _next_line(self) -> bytes | None:
-        start, limit = self._start, self._limits.line_bytes
-        end = self._buffer.find(b"\n", start, start + limit)
-        if end < 0:
-            if len(self._buffer) - start >= limit:
-                raise ReplySyntaxError(f"reply line longer than {limit} bytes")
-            return None
-        self._start = end + 1
-        line = self._buffer[start:end]
-        return line[:-1] if line.endswith(b"\r") else line
 
     def _read_line(self, line: bytes) -> bool:
         """Add a line to the reply; return whether it was the last one."""
@@ -177,5 +221,6 @@ class ReplyParser:
         if len(self._lines) >= self._limits.lines:
             raise ReplySyntaxError(f"reply of more than {self._limits.lines} lines")
         self._code = code
-        self._lines += wrap((found[3] or b"").translate(_PRINTABLE, _CONTROLS))
+        text = (found[3] or b"").translate(_PRINTABLE, _CONTROLS)
+        self._lines += (text,) if code == 334 else wrap(text)
         return found[2] != b"-"

@@ -3,17 +3,19 @@ The server's side of one SMTP connection
 ========================================
 Bytes from the client in, replies and events out:
 
+>>> from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 >>> session = ServerSession("mx.example.org", capabilities=Capabilities)
 >>> session.greet()
->>> session.receive_data(b"EHLO client.example\\r\\nMAIL FROM:<a@example.org>\\r\\n")
+>>> session.receive_data(b"EHLO client.example\\r\\n")
 >>> session.next_event()
 HelloReceived(verb='EHLO', name=b'client.example')
+>>> session.receive_data(b"MAIL FROM:<a@example.org>\\r\\n")
 >>> session.next_event().path.text
 'a@example.org'
 >>> session.data_to_send()
 b'220 mx.example.org ESMTP\\r\\n250 mx.example.org\\r\\n250 2.1.0 Ok\\r\\n'
 
-States::
+States (ServerExtensions has those of STARTTLS, AUTH and BDAT)::
 
     GREETING --greet--> HELLO --EHLO--> READY --MAIL--> MAIL --354 to DATA--> BODY
                                           ^               |                     |
@@ -21,24 +23,28 @@ States::
     any --QUIT, 421, too many errors, abuse, end of input--> CLOSED
 
 Rules. Commands are read only while no event waits for `reply`, so replies keep the order of the
-commands. What we promise at EHLO holds until the next EHLO. A session that tried to smuggle (a bare
-CR, bare LF or NUL in a message, NUL in a command) is closed after its reply: whatever stands behind
-the end of such a message may be a command that its sender never meant to give. An owner must not
-feed more while `waiting`; that is the only bound on what lies here beyond one command line.
+commands. What we promise at EHLO holds until the next EHLO. A client that speaks before its turn
+(before the greeting, behind EHLO or DATA) does not listen: it gets 554 and is closed. So is a
+session that tried to smuggle (a bare CR, bare LF or NUL in a message, NUL in a command), after its
+reply: whatever stands behind the end of such a message may be a command that its sender never meant
+to give. An owner must not feed more while `waiting`; that is the only bound on what lies here
+beyond one command line.
+
+The common way of a message is short: `simple_command` reads MAIL and RCPT at one go, and
+`is_whole_message` the message. All else goes the long way round and means the same.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import ClassVar
 
 from Kamaelia.Exceptions import LocalProtocolError
-from Kamaelia.Support.Protocol.SMTP.Address import LOCAL_PART_BYTES, Path, parse_path
-from Kamaelia.Support.Protocol.SMTP.Body import DEFAULT_BODY_LIMITS, BodyLimits, BodyScanner, Fault
-from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
-from Kamaelia.Support.Protocol.SMTP.Commands import parse_command, parse_parameters
+from Kamaelia.Support.Protocol.SMTP.Address import LABEL_BYTES, Path, parse_path, simple_command
+from Kamaelia.Support.Protocol.SMTP.Body import BodyScanner, Fault, is_whole_message
+from Kamaelia.Support.Protocol.SMTP.Commands import CommandError, parse_command, parse_parameters
 from Kamaelia.Support.Protocol.SMTP.Events import (
+    AuthRequested,
+    AuthResponse,
     DataReceived,
     DataRequested,
     EndReason,
@@ -48,209 +54,177 @@ from Kamaelia.Support.Protocol.SMTP.Events import (
     RecipientGiven,
     SenderGiven,
     ServerEvent,
-    SessionEnded,
     TransactionReset,
 )
+from Kamaelia.Support.Protocol.SMTP.Offer import DEFAULT_LIMITS as DEFAULT_LIMITS
+from Kamaelia.Support.Protocol.SMTP.Offer import ServerLimits as ServerLimits
+from Kamaelia.Support.Protocol.SMTP.Offer import make_banner, make_offer
 from Kamaelia.Support.Protocol.SMTP.Refusals import (
     ABUSES,
+    EARLY,
     ENDLESS,
     FAULTS,
+    HEADER,
+    NO_PARAMETERS,
+    NOT_NOW,
     NOT_TLS,
     NUL,
     REFUSALS,
     SMUGGLING,
+    TOO_MANY_RECIPIENTS,
     UNKNOWN,
 )
 from Kamaelia.Support.Protocol.SMTP.Replies import RefusedError, Reply
+from Kamaelia.Support.Protocol.SMTP.ServerExtensions import ServerExtensions
+from Kamaelia.Support.Protocol.SMTP.ServerState import State, Wait
 
-
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
-    """What one client may ask of us before it is told to stop."""
-
-    command_bytes: int = 2_048  # RFC 5321 wants 512, each extension adds some
-    hello_bytes: int = 255  # the length of a domain name
-    local_part_bytes: int = LOCAL_PART_BYTES
-    max_recipients: int = 1_000
-    max_errors: int = 20
-    max_idle_commands: int = 100  # NOOP, RSET, VRFY, HELP; more of them count as errors
-    line_bytes: int = 65_535  # of a message; wrapping longer ones would break DKIM
-    message_bytes: int = 1 << 30  # only where EHLO named no smaller SIZE
-
-
-DEFAULT_LIMITS = ServerLimits()
-
-
-class _State(Enum):
-    GREETING = auto()
-    HELLO = auto()
-    READY = auto()
-    MAIL = auto()
-    BODY = auto()
-    CLOSED = auto()
-
-
-class _Wait(Enum):
-    RECIPIENT = auto()
-    DATA = auto()
-    DOT = auto()
-
-
-_WAITS: dict[type, _Wait] = {
-    RecipientGiven: _Wait.RECIPIENT,
-    DataRequested: _Wait.DATA,
-    MessageComplete: _Wait.DOT,
+_WAITS: dict[type, Wait] = {
+    RecipientGiven: Wait.RECIPIENT,
+    DataRequested: Wait.DATA,
+    MessageComplete: Wait.DOT,
+    AuthRequested: Wait.AUTH,
+    AuthResponse: Wait.AUTH,
 }
+# A member of an Enum costs more to look up than a name of this module, and these are asked for
+# with every command.
+_READY, _MAIL, _BODY = State.READY, State.MAIL, State.BODY
+_GREETING, _TLS, _CLOSED = State.GREETING, State.TLS, State.CLOSED
+_RECIPIENT, _DATA, _DOT, _AUTH = Wait.RECIPIENT, Wait.DATA, Wait.DOT, Wait.AUTH
 _TLS_HELLO = b"\x16\x03"  # a TLS record where a command should stand
+_DATA_LINE = b"DATA\r\n"
+_END_BYTES = len(b".\r\n")
+_MAIL_LETTERS = len(b"MAIL FROM")
 _is_name = re.compile(rb"[ -~]+").fullmatch
+_is_header = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:").match
 
 
-class ServerSession:
+class ServerSession(ServerExtensions):
     """One client's SMTP session; see the module for its states and rules."""
 
-    __slots__ = (
-        *("_ask_capabilities", "_capabilities", "_hostname", "_limits", "_message_limits", "_tag"),
-        *("_buffer", "_eof", "_events", "_out", "_start", "_state", "_wait"),
-        *("_accepted", "_any_permanent", "_any_temporary", "_body", "_recipients", "smtputf8"),
-        *("_errors", "_idle_commands", "esmtp", "hello_name"),
-    )
-
-    def __init__(
-        self,
-        hostname: str,
-        *,
-        capabilities: Callable[[], Capabilities],
-        limits: ServerLimits = DEFAULT_LIMITS,
-        tag: str = "",
-    ) -> None:
-        self._hostname = hostname
-        self._ask_capabilities = capabilities
-        self._limits = limits
-        self._tag = tag  # in our refusals, so that a postmaster can find the session in the log
-        self._capabilities = Capabilities()
-        self._state = _State.GREETING
-        self._wait: _Wait | None = None
-        self._events: list[ServerEvent] = []  # never more than three: a deque would be larger
-        self._out: list[bytes] = []
-        self._buffer = b""
-        self._start = 0  # where the first unread command begins
-        self._eof = False
-        self._errors = 0
-        self._idle_commands = 0
-        self._body: BodyScanner | None = None  # of the message that is being received
-        self._message_limits = DEFAULT_BODY_LIMITS
-        self._clear_transaction()
-        self.hello_name = b""
-        self.esmtp = False
+    __slots__ = ()
 
     # --- for the owner ----------------------------------------------------------------------
 
-    @property
-    def waiting(self) -> bool:
-        """Whether an event waits for its `reply`: do not feed more."""
-        return self._wait is not None
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection should be closed once `data_to_send` has been sent."""
-        return self._state is _State.CLOSED
-
-    @property
-    def tag(self) -> str:
-        """The session's short id, as it stands in our own replies."""
-        return self._tag
-
-    @property
-    def in_transaction(self) -> bool:
-        return self._state in (_State.MAIL, _State.BODY)
-
-    @property
-    def in_data(self) -> bool:
-        return self._state is _State.BODY
-
-    @property
-    def errors(self) -> int:
-        """Errors since the last accepted message; an owner may answer slowly after a few."""
-        return self._errors
-
     def greet(self, text: str = "ESMTP") -> None:
-        if self._state is not _State.GREETING:
+        """Send the banner. LocalProtocolError if the client has had one."""
+        if self.closed:
+            return  # it spoke before, and has been told
+        if self._state is not _GREETING:
             raise LocalProtocolError("the client has had its greeting")
-        self._send(Reply.of(220, "", f"{self._hostname} {text}"))
-        self._state = _State.HELLO
+        self._greeting = make_banner(self._hostname, text)
+        self._out.append(self._greeting)
+        self._state = State.HELLO
 
     def refuse(self, reply: Reply) -> None:
         """Send a 421 or 554 instead of a banner."""
         self.close(reply)
 
-    def close(self, reply: Reply) -> None:
-        """End the session from any state, for instance with 421 after a time-out."""
-        if not self.closed:
-            self._events.clear()
-            self._send(reply)
-            self._close()
-
     def receive_data(self, data: bytes) -> None:
-        if not self.closed:
-            self._buffer = self._buffer[self._start :] + data if self._buffer else data
-            self._start = 0
+        """Take what the client sent, in any slices."""
+        self._buffer = self._buffer[self._start :] + data if self._buffer else data
+        self._start = 0
+        state = self._state
+        if (state is _GREETING or state is _TLS or state is _CLOSED) and data:
+            self._untimely_data(state)
+
+    def _untimely_data(self, state: State) -> None:
+        if state is _TLS:
+            # It came in plain text behind the 220. What the client hears next must be TLS.
+            self._end(EndReason.ABUSE)
+        elif state is _CLOSED:
+            self._buffer = b""
+        elif self._limits.forbid_early_talk:
+            self._abuse(NOT_TLS if data_is_tls(self._buffer) else EARLY)
 
     def receive_eof(self) -> None:
         """The client sends no more; commands that arrived before are still carried out."""
         self._eof = True
 
-    def data_to_send(self) -> bytes:
-        data = b"".join(self._out)
-        self._out.clear()
-        return data
-
     def next_event(self) -> ServerEvent | None:
         """Return the next event; None: more data or a `reply` is wanted, or all is over."""
-        while not self._events:
-            if self._wait is not None or self._state in (_State.CLOSED, _State.GREETING):
+        events = self._events
+        while not events:
+            if self._wait is not None or not (self._read() if self._buffer else self._at_end()):
                 return None
-            body = self._body
-            if not (self._read_command() if body is None else self._read_body(body)):
-                if not self._eof:
-                    return None
-                self._end(EndReason.EOF)
-        event = self._events.pop(0)
+        event = events.pop(0)
         self._wait = _WAITS.get(type(event))
         return event
 
     def reply(self, reply: Reply) -> None:
         """Answer the event that waits; 421 ends the session."""
-        if self.closed:
+        if self._state is _CLOSED:
             return  # the owner's answer took longer than its own time-out
         wait, self._wait = self._wait, None
         if wait is None:
             raise LocalProtocolError("no event waits for a reply")
-        self._send(reply)
-        if reply.code == 421:
+        code = reply.code
+        if wait is _DATA and self._chunks is not None and code != 421:
+            self._chunks_answered(self._chunks, reply)
+            return
+        if wait is _DATA and code == 354:
+            self._state = _BODY
+            if self._buffer and self._limits.forbid_early_talk:
+                self._abuse(EARLY)
+                return
+        self._out.append(reply.to_wire())
+        if code == 421:
             self._close()
-        elif wait is _Wait.RECIPIENT:
-            self._recipient_answered(reply)
-        elif wait is _Wait.DATA:
-            if reply.code == 354:
-                self._state = _State.BODY
-                self._body = BodyScanner(self._message_limits)
-        else:
+        elif wait is _RECIPIENT:
+            self._recipient_answered(code)
+        elif wait is _DOT:
             self._clear_transaction()
-            if reply.is_positive:
+            if code < 300:
                 self._errors = self._idle_commands = 0
+        elif wait is _AUTH:
+            self._auth_answered(reply)
 
     def discard_data(self) -> None:
         """Eat the rest of the message silently; MessageComplete still comes at its end."""
-        if self._body is not None:
+        if self._state is _BODY:
+            self._body = self._body or BodyScanner(self._offer.message_limits)
             self._body.discard()
+        elif self._chunks is not None and self._chunks.scanner is not None:
+            self._chunks.scanner.discard()
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def _at_end(self) -> bool:
+        """Nothing is left to read; return whether that is the end."""
+        if not self._eof or self._state is _CLOSED or self._state is _GREETING:
+            return False
+        self._end(EndReason.EOF)
+        return True
+
+    def _read(self) -> bool:
+        """Read one thing more; False: the rest of it has to come first."""
+        state = self._state
+        if state is _READY or state is _MAIL:
+            done = self._read_command()
+        elif state is _BODY:
+            done = self._read_body()
+        elif self._chunks is not None and self._chunks.left:
+            done = self._read_chunk(self._chunks)
+        elif state is State.AUTH:
+            done = self._read_response()
+        else:
+            done = state is not _GREETING and self._read_command()
+        return done or self._at_end()
 
     # --- the data phase ---------------------------------------------------------------------
 
-    def _read_body(self, body: BodyScanner) -> bool:
-        piece = self._buffer[self._start :]
+    def _read_body(self) -> bool:
+        piece = self._buffer[self._start :] if self._start else self._buffer
         self._buffer, self._start = b"", 0
-        if not piece:
-            return False
+        body = self._body
+        if body is None:
+            if is_whole_message(piece, self._offer.message_limits):
+                self._state = _MAIL
+                self._events += (
+                    DataReceived(piece[:-_END_BYTES]),
+                    MessageComplete(len(piece) - _END_BYTES),
+                )
+                return True
+            body = self._body = BodyScanner(self._offer.message_limits)
         had_fault = body.fault is not None
         data = body.receive_data(piece)
         if data:
@@ -264,7 +238,7 @@ class ServerSession:
 
     def _end_message(self, fault: Fault | None, size: int) -> None:
         self._body = None
-        self._state = _State.MAIL
+        self._state = _MAIL
         if fault is None:
             self._events.append(MessageComplete(size))
             return
@@ -276,32 +250,70 @@ class ServerSession:
     # --- the command phase ------------------------------------------------------------------
 
     def _read_command(self) -> bool:
-        start, limit = self._start, self._limits.command_bytes
-        if start == len(self._buffer):
-            return False
-        end = self._buffer.find(b"\n", start, start + limit)
-        if self._buffer.startswith(_TLS_HELLO, start):
-            self._abuse(NOT_TLS)
-        elif end < 0:
-            if len(self._buffer) - start < limit:
-                return False
-            self._abuse(ENDLESS)
+        buffer, start = self._buffer, self._start
+        end = buffer.find(b"\n", start, start + self._limits.command_bytes) + 1
+        if not end:
+            return self._half_a_command()
+        if end == len(buffer):
+            line = buffer[start:]  # no copy if this is all
+            self._buffer, self._start = b"", 0
         else:
-            self._start = end + 1
-            self._obey(self._buffer[start:end])
+            line = buffer[start:end]
+            self._start = end
+        try:
+            if line == _DATA_LINE:
+                self._on_data("DATA", b"")
+            elif not self._obey_simple(line):
+                self._obey(line)
+        except RefusedError as refused:
+            self._refuse(refused.reply)
+        return True
+
+    def _half_a_command(self) -> bool:
+        if data_is_tls(self._buffer, self._start):
+            self._abuse(NOT_TLS)
+            return True
+        if len(self._buffer) - self._start < self._limits.command_bytes:
+            return False
+        self._abuse(ENDLESS)
+        return True
+
+    def _obey_simple(self, line: bytes) -> bool:
+        """Obey a MAIL or RCPT in the commonest form; False: the long way has to be gone."""
+        found = simple_command(line)
+        if found is None:
+            return False
+        verb, raw, local, domain, rest = found.groups()
+        if len(local) > self._limits.local_part_bytes or len(domain) > LABEL_BYTES:
+            return False
+        if len(verb) == _MAIL_LETTERS:
+            if self._state is not _READY:
+                return False
+            self._take_sender(
+                Path(raw, local, domain),
+                parse_parameters(rest, for_verb="MAIL", capabilities=self._offer.capabilities)
+                if rest
+                else {},
+            )
+        elif rest or self._state is not _MAIL:
+            return False
+        else:
+            self._take_recipient(Path(raw, local, domain), {})
         return True
 
     def _obey(self, line: bytes) -> None:
-        if b"\0" in line:
+        if data_is_tls(line):
+            self._abuse(NOT_TLS)
+        elif b"\0" in line:
             self._abuse(NUL)
-            return
         # Nobody may see a line end where we see none, or the other way round: a line that ends
         # with LF alone is answered (its sender would wait for ever), but never obeyed.
-        if line.find(b"\r") != len(line) - 1 or not line:
+        elif line.find(b"\r") != len(line) - 2 or len(line) < 2:
             self._error(500, "5.5.2", "command lines end with CR LF")
-            return
-        try:
-            command = parse_command(line[:-1])
+        elif _is_header(line):
+            self._abuse(HEADER)  # a client that sends its message whatever we answer
+        else:
+            command = parse_command(line[:-2])
             verb = command.verb
             if (handler := self._handlers.get(verb)) is not None:
                 handler(self, verb, command.argument)
@@ -309,58 +321,64 @@ class ServerSession:
                 self._abuse(ABUSES[verb])
             else:
                 self._refuse(REFUSALS.get(verb, UNKNOWN))
-        except RefusedError as refused:
-            self._refuse(refused.reply)
 
     def _on_hello(self, verb: str, argument: bytes) -> None:
+        if self._buffer and self._limits.forbid_pipelined_hello:
+            self._abuse(EARLY)
+            return
         if not _is_name(argument) or len(argument) > self._limits.hello_bytes:
             self._error(501, "5.5.4", f"{verb} needs a name")
             return
-        if self.in_transaction:
-            self._events.append(TransactionReset())
-        self._clear_transaction()
-        self._state = _State.READY
-        self._capabilities = offer = self._ask_capabilities()
-        size = self._limits.message_bytes if offer.size is None else offer.size
-        self._message_limits = BodyLimits(self._limits.line_bytes, size)
+        self._leave_transaction()
+        self._state = _READY
+        self._offer = offer = make_offer(
+            self._hostname, self._ask_capabilities(), self._limits, self.tls, self._xclient_allowed
+        )
         self.hello_name, self.esmtp = argument, verb == "EHLO"
         # The client's name is not repeated: nothing that it says needs to come back to it.
-        lines = (self._hostname.encode("ascii"), *(offer.ehlo_keywords() if self.esmtp else ()))
-        self._send(Reply(250, lines))
+        self._out.append(offer.ehlo if self.esmtp else offer.helo)
         self._events.append(HelloReceived(verb, argument))
 
     def _on_mail(self, verb: str, argument: bytes) -> None:
-        if self._state is not _State.READY:
-            nested = self._state is _State.MAIL
+        if self._state is not _READY:
+            nested = self._state is not State.HELLO
             self._error(503, "5.5.1", "nested MAIL" if nested else "EHLO first")
             return
         # After HELO a client may not use extensions, but some do; real servers let them.
         path, parameters = self._read_path(verb, b"FROM:", argument, smtputf8=True)
+        self._take_sender(path, parameters)
+
+    def _take_sender(self, path: Path, parameters: dict[str, bytes | None]) -> None:
         smtputf8 = "SMTPUTF8" in parameters
-        if not path.raw.isascii() and not smtputf8:
+        if not smtputf8 and not path.raw.isascii():
             self._error(553, "5.6.7", "non-ASCII address needs SMTPUTF8")
             return
-        if int(parameters.get("SIZE") or b"0") > self._message_limits.message_bytes:
+        limit = self._offer.message_limits.message_bytes
+        if parameters and int(parameters.get("SIZE") or b"0") > limit:
             self._send(FAULTS[Fault.TOO_LARGE].tagged(self._tag))
             return
-        self._state = _State.MAIL
         self.smtputf8 = smtputf8
+        self._state = _MAIL
         self._out.append(b"250 2.1.0 Ok\r\n")
         self._events.append(SenderGiven(path, parameters))
 
     def _on_rcpt(self, verb: str, argument: bytes) -> None:
-        if self._state is not _State.MAIL:
-            self._error(503, "5.5.1", "MAIL first")
+        if self._state is not _MAIL:
+            chunks = self._state is State.CHUNKS
+            self._refuse(NOT_NOW) if chunks else self._error(503, "5.5.1", "MAIL first")
             return
         try:
             path, parameters = self._read_path(verb, b"TO:", argument, smtputf8=self.smtputf8)
         except RefusedError:
             self._any_permanent = True
             raise
-        if self._recipients >= self._limits.max_recipients:
+        self._take_recipient(path, parameters)
+
+    def _take_recipient(self, path: Path, parameters: dict[str, bytes | None]) -> None:
+        if self._recipients >= self._offer.max_recipients:
             # No error: the client shall come back with the rest after this message.
             self._any_temporary = True
-            self._send(Reply.of(452, "4.5.3", "too many recipients").tagged(self._tag))
+            self._send(TOO_MANY_RECIPIENTS.tagged(self._tag))
             return
         self._recipients += 1
         self._events.append(RecipientGiven(path, parameters))
@@ -370,46 +388,50 @@ class ServerSession:
     ) -> tuple[Path, dict[str, bytes | None]]:
         length = len(keyword)
         if argument[:length].upper() != keyword:
-            raise RefusedError(Reply.of(501, "5.5.4", f"{verb} {keyword.decode()}<address>"))
+            raise CommandError(Reply.of(501, "5.5.4", f"{verb} {keyword.decode()}<address>"))
         path, rest = parse_path(
             argument[length:],
-            smtputf8=smtputf8 and self._capabilities.smtputf8,
+            smtputf8=smtputf8 and self._offer.capabilities.smtputf8,
             recipient=keyword == b"TO:",
             local_bytes=self._limits.local_part_bytes,
         )
         if not rest:
             return path, {}
-        return path, parse_parameters(rest, for_verb=verb, capabilities=self._capabilities)
+        return path, parse_parameters(rest, for_verb=verb, capabilities=self._offer.capabilities)
 
-    def _recipient_answered(self, reply: Reply) -> None:
-        if reply.is_positive:
+    def _recipient_answered(self, code: int) -> None:
+        if code < 300:
             self._accepted += 1
-        elif reply.is_permanent:
+        elif code >= 500:
             self._any_permanent = True
             self._count_error()  # else addresses could be harvested by the thousand
         else:
             self._any_temporary = True
 
-    def _on_data(self, verb: str, argument: bytes) -> None:
-        if argument:
-            self._error(501, "5.5.4", f"{verb} has no parameters")
+    def _on_data(self, _verb: str, argument: bytes) -> None:
+        if self._buffer and self._limits.forbid_early_talk:
+            # DATA ends a group of pipelined commands (RFC 2920, section 3.1).
+            self._abuse(EARLY)
+        elif argument:
+            self._refuse(NO_PARAMETERS)
+        elif self._state is State.CHUNKS:
+            self._refuse(NOT_NOW)
         elif self._accepted:
             self._events.append(DataRequested())
         # A pipelining client asks even if every RCPT failed (RFC 2920, section 3.1). It must hear
         # from this reply, too, whether another try makes sense.
-        elif self._any_permanent:
-            self._send(Reply.of(554, "5.5.1", "no valid recipients").tagged(self._tag))
-        elif self._any_temporary:
-            self._send(Reply.of(451, "4.7.1", "no recipient can be taken now").tagged(self._tag))
+        elif self._any_permanent or self._any_temporary:
+            self._send(self._no_recipients())
         else:
             self._error(503, "5.5.1", "RCPT first")
 
     def _on_rset(self, _verb: str, argument: bytes) -> None:
         if argument:
-            self._error(501, "5.5.4", "RSET has no parameters")
+            self._refuse(NO_PARAMETERS)
             return
-        self._clear_transaction()
-        self._events.append(TransactionReset())
+        if not self.in_transaction:
+            self._events.append(TransactionReset())
+        self._leave_transaction()
         self._idle(b"250 2.0.0 Ok\r\n")
 
     def _on_noop(self, _verb: str, _argument: bytes) -> None:
@@ -439,51 +461,13 @@ class ServerSession:
         "VRFY": _on_vrfy,
         "HELP": _on_help,
         "QUIT": _on_quit,
+        "STARTTLS": ServerExtensions._on_starttls,
+        "AUTH": ServerExtensions._on_auth,
+        "XCLIENT": ServerExtensions._on_xclient,
+        "BDAT": ServerExtensions._on_bdat,
     }
 
-    # --- replies and ends -------------------------------------------------------------------
 
-    def _send(self, reply: Reply) -> None:
-        self._out.append(reply.to_wire())
-
-    def _idle(self, wire: bytes) -> None:
-        """Answer a command that brings nothing forward; beyond some it counts as an error."""
-        self._out.append(wire)
-        self._idle_commands += 1
-        if self._idle_commands > self._limits.max_idle_commands:
-            self._count_error()
-
-    def _error(self, code: int, enhanced: str, text: str) -> None:
-        self._refuse(Reply.of(code, enhanced, text))
-
-    def _refuse(self, reply: Reply) -> None:
-        self._send(reply.tagged(self._tag))
-        self._count_error()
-
-    def _count_error(self) -> None:
-        self._errors += 1
-        if self._errors >= self._limits.max_errors:
-            self._send(Reply.of(421, "4.7.0", "too many errors").tagged(self._tag))
-            self._end(EndReason.ERRORS)
-
-    def _abuse(self, reply: Reply) -> None:
-        self._send(reply.tagged(self._tag))
-        self._end(EndReason.ABUSE)
-
-    def _end(self, reason: EndReason) -> None:
-        self._events.append(SessionEnded(reason, in_data=self.in_data))
-        self._close()
-
-    def _close(self) -> None:
-        self._state = _State.CLOSED
-        self._wait = self._body = None
-        self._buffer, self._start = b"", 0
-
-    def _clear_transaction(self) -> None:
-        if self._state in (_State.MAIL, _State.BODY):
-            self._state = _State.READY
-        self.smtputf8 = False
-        self._recipients = 0
-        self._accepted = 0
-        self._any_permanent = False
-        self._any_temporary = False
+def data_is_tls(data: bytes, start: int = 0) -> bool:
+    """Whether a TLS record begins here: a client that takes this port for another."""
+    return data.startswith(_TLS_HELLO, start)

@@ -1,7 +1,11 @@
-"""An owner for server sessions: feeds slices, answers what waits, keeps what came out."""
+"""An owner for server sessions: feeds slices, answers what waits, keeps what came out.
+
+Tests like to say a whole conversation at one go, so these sessions listen to early talkers, too,
+unless told to be strict.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -107,12 +111,20 @@ def serve() -> Serve:
         limits: ServerLimits | None = None,
         tag: str = "",
         hello: bytes = b"EHLO client.example\r\n",
+        strict: bool = False,
+        tls: bool = False,
+        xclient_allowed: bool = False,
     ) -> Talk:
+        limits = limits or ServerLimits()
+        if not strict:
+            limits = replace(limits, forbid_early_talk=False, forbid_pipelined_hello=False)
         session = ServerSession(
             "mx.example.org",
             capabilities=lambda: capabilities,
-            limits=limits or ServerLimits(),
+            limits=limits,
             tag=tag,
+            tls=tls,
+            xclient_allowed=xclient_allowed,
         )
         session.greet()
         talk = Talk(session, rule).feed(hello)

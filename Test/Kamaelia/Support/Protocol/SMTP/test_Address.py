@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from Kamaelia.Support.Protocol.SMTP.Address import AddressError, Path, parse_path
+from Kamaelia.Support.Protocol.SMTP.Address import AddressError, Path, parse_path, simple_command
 
 
 def sender(text: bytes, *, smtputf8: bool = False) -> tuple[Path, bytes]:
@@ -195,3 +195,48 @@ def test_addresses_of_the_likely_shape_are_read_or_refused_never_worse(text: byt
         code = 0
         assert path.raw.endswith(b"@" + path.domain)
     assert code in (0, 501)
+
+
+LETTERS = st.text("aZ09._%+-=!/", min_size=1, max_size=8)
+lines = st.builds(
+    "{} FROM:<{}@{}>{}\r\n".format,
+    st.sampled_from(["MAIL", "mail", "Mail"]),
+    LETTERS,
+    st.lists(st.text("aZ09_-", max_size=4), min_size=1, max_size=3).map(".".join),
+    st.sampled_from(["", " SIZE=1", "  ", "x"]),
+).map(str.encode)
+
+
+@given(lines)
+def test_the_short_way_reads_what_the_long_way_reads(line: bytes) -> None:
+    found = simple_command(line)
+    try:
+        path, rest = sender(line[10:-2])
+    except AddressError:
+        assert found is None
+    else:
+        # Here the short way is not so short that it would never be gone.
+        assert found is not None
+        assert Path(found[2], found[3], found[4]) == path
+        assert (found[5] or b"").strip(b" ") == rest
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"MAIL FROM:<a@b>\n",
+        b"MAIL FROM:<a@b>\r\r\n",
+        b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n",
+        b"MAIL FROM:<a@b> X\0\r\n",
+        b"MAIL FROM:<a@b> X\tY\r\n",
+        b"MAIL FROM:<a\r@b>\r\n",
+        b"MAIL FROM:<a@b@c>\r\n",
+        b'MAIL FROM:<"a"@b>\r\n',
+        b"MAIL FROM:<\xc3\xa9@b>\r\n",
+        b"MAIL FROM:<a@[127.0.0.1]>\r\n",
+        b"MAIL FROM:<" + b"a" * 191 + b"@b>\r\n",
+        b"MAIL TO:<a@b>\r\n",
+    ],
+)
+def test_what_needs_a_closer_look_goes_the_long_way(line: bytes) -> None:
+    assert simple_command(line) is None

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from Kamaelia.Support.Protocol.SMTP.Body import BodyLimits, BodyScanner, Fault
+from Kamaelia.Support.Protocol.SMTP.Body import (
+    BodyLimits,
+    BodyScanner,
+    Fault,
+    is_whole_message,
+)
 
 
 def scan(*slices: bytes, limits: BodyLimits | None = None) -> tuple[BodyScanner, list[bytes]]:
@@ -33,7 +38,8 @@ def read_slowly(stream: bytes, limits: BodyLimits) -> Verdict:
     """State the rules of the data phase a second time, without thought of speed."""
     mark = re.search(rb"(?:\A|\r\n)\.\r\n", stream)
     # Without the mark the last CR is undecided, and so is a dot that may belong to the mark.
-    end = re.search(rb"(?:(?<![\s\S])|(?<=\r\n))\.\r?\Z|\r?\Z", stream).start()
+    undecided = re.search(rb"(?:(?<![\s\S])|(?<=\r\n))\.\r?\Z|\r?\Z", stream)
+    end = undecided.start() if undecided else len(stream)
     if mark:
         end = mark.start() + 2 if mark.group().startswith(b"\r") else 0
     line_bytes = 0
@@ -88,6 +94,35 @@ def test_a_fault_lets_only_whole_good_lines_of_its_piece_pass(stream: bytes) -> 
     scanner, passed = scan(stream, limits=LIMITS)
     if scanner.fault is not None:
         assert passed[0] == b"" or passed[0].endswith(b"\r\n")
+
+
+@settings(max_examples=50)
+@given(streams | good_streams.map(lambda text: text + b"\r\n.\r\n"), st.integers(3, 40))
+def test_a_whole_message_is_one_that_the_scanner_passes_at_one_go(
+    stream: bytes, message_bytes: int
+) -> None:
+    limits = BodyLimits(line_bytes=40, message_bytes=message_bytes)
+    if is_whole_message(stream, limits):
+        scanner, passed = scan(stream, limits=limits)
+        assert (scanner.ended, scanner.fault, scanner.rest) == (True, None, b"")
+        assert passed == [stream[:-3]]
+
+
+def test_a_whole_message_is_seen_as_one() -> None:
+    limits = BodyLimits(line_bytes=8, message_bytes=5)
+    assert is_whole_message(b"abc\r\n.\r\n", limits)
+    assert not is_whole_message(b"abcd\r\n.\r\n", limits)
+    assert not is_whole_message(b"abc\r\n.\r\n", BodyLimits(line_bytes=7))
+    assert not is_whole_message(b".\r\n")
+    assert not is_whole_message(b".\r\nRSET\r\n.\r\n")
+    assert not is_whole_message(b"\0\r\n.\r\n")
+    assert not is_whole_message(b"a\nb\r\n.\r\n")
+    assert not is_whole_message(b"a\r\n.\r\nRSET\r\n.\r\n")
+
+
+def test_the_first_end_mark_of_a_piece_counts() -> None:
+    scanner, passed = scan(b"a\r\n.\r\nb\r\n.\r\n.\r\n")
+    assert (passed, scanner.rest) == ([b"a\r\n"], b"b\r\n.\r\n.\r\n")
 
 
 @pytest.mark.parametrize(

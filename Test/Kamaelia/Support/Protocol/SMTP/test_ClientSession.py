@@ -250,7 +250,9 @@ def test_data_before_354_is_our_own_mistake() -> None:
     session.mail(A, {})
     session.rcpt(C, {})
     session.data()
-    for command in (lambda: session.send_data(b"x"), session.end_data, session.reset):
+    with pytest.raises(LocalProtocolError):
+        session.send_data(b"x")
+    for command in (session.end_data, session.reset):
         with pytest.raises(LocalProtocolError):
             command()
 
@@ -284,6 +286,74 @@ def test_a_refused_message_leaves_the_session_usable() -> None:
     session.data_to_send()
     session.mail(A, {})
     assert session.data_to_send() == b"MAIL FROM:<a@b>\r\n"
+
+
+# --- a connection that is kept ------------------------------------------------------------
+
+
+def test_a_session_is_reusable_between_transactions_only() -> None:
+    session = ClientSession("proxy")
+    seen = [session.reusable]
+    for step in (
+        lambda: events(session, PIPELINING),
+        lambda: session.mail(A, {}),
+        lambda: events(session, b"250 ok\n"),
+        lambda: session.rcpt(C, {}),
+        lambda: events(session, b"550 no\n"),
+        session.reset,
+        lambda: events(session, b"250 ok\n"),
+        lambda: session.receive_data(b"4"),
+        lambda: events(session, b"21 bye\n"),
+    ):
+        step()
+        seen.append(session.reusable)
+    assert seen == [False, True, False, False, False, False, False, True, False, False]
+
+
+def test_a_session_whose_server_has_closed_is_not_reusable() -> None:
+    session = ready()
+    session.receive_eof()
+    assert not session.reusable
+
+
+def test_a_refused_reset_does_not_end_the_transaction() -> None:
+    session = ready()
+    session.mail(A, {})
+    session.reset()
+    events(session, b"250 ok\n502 no\n")
+    assert not session.reusable
+
+
+def test_without_pipelining_what_waits_here_is_not_done() -> None:
+    session = ready(PLAIN)
+    session.reset()
+    session.reset()
+    events(session, b"250 ok\n")
+    assert (session.outstanding, session.reusable) == (1, False)
+
+
+def test_accepted_messages_and_refusals_are_counted() -> None:
+    session = opened()
+    assert (session.messages, session.refusals, session.reusable) == (0, 0, False)
+    session.end_data()
+    events(session, b"250 ok\n")
+    assert (session.messages, session.refusals, session.reusable) == (1, 0, True)
+    session.mail(A, {})
+    session.rcpt(C, {})
+    session.data()
+    events(session, b"250 ok\n550 no\n554 no\n")
+    assert (session.messages, session.refusals) == (1, 2)
+
+
+def test_it_is_known_whether_the_server_ever_took_a_sender() -> None:
+    session = ready()
+    assert not session.mail_accepted
+    session.mail(A, {})
+    events(session, b"451 later\n")
+    assert not session.mail_accepted
+    session.mail(A, {})
+    events(session, b"250 ok\n421 bye\n")
+    assert (session.mail_accepted, session.failed) == (True, True)
 
 
 # --- failures -----------------------------------------------------------------------------
@@ -417,5 +487,6 @@ def test_any_slices_of_the_replies_give_the_same_events_and_output(wire: bytes, 
 
 def test_the_good_conversation_is_complete() -> None:
     found, sent, _ = converse([GOOD])
-    assert [event.command for event in found[1:]] == ["MAIL", "RCPT", "DATA", ".", "QUIT"]
+    commands = [event.command for event in found if isinstance(event, ReplyReceived)]
+    assert commands == ["MAIL", "RCPT", "DATA", ".", "QUIT"]
     assert sent.endswith(b"DATA\r\ntext\r\n.\r\nQUIT\r\n")

@@ -13,6 +13,7 @@ from Kamaelia.Support.Protocol.SMTP.Commands import (
 )
 
 ALL = Capabilities(size_offered=True, eightbitmime=True, smtputf8=True, dsn=True)
+MORE = Capabilities(deliverby=True, mt_priority=True, requiretls=True, auth=(b"PLAIN",))
 
 
 def code_of(text: bytes, for_verb: str, capabilities: Capabilities = ALL) -> tuple[int, bytes]:
@@ -130,6 +131,75 @@ def test_unknown_parameters_get_555(text: bytes, for_verb: str) -> None:
 @pytest.mark.parametrize("text", [b"SIZE=1", b"BODY=7BIT", b"SMTPUTF8", b"RET=FULL", b"ENVID=1"])
 def test_parameters_that_were_not_offered_get_555(text: bytes) -> None:
     assert code_of(text, "MAIL", Capabilities()) == (555, b"5.5.4")
+
+
+@pytest.mark.parametrize("body", [b"8BITMIME", b"7BIT"])
+def test_the_commonest_parameters_mean_what_they_mean_in_any_other_order(body: bytes) -> None:
+    text = b"SIZE=12 BODY=" + body
+    found = parse_parameters(text, for_verb="MAIL", capabilities=ALL)
+    assert found == {"SIZE": b"12", "BODY": body}
+    other = parse_parameters(b"body=" + body + b" size=12", for_verb="MAIL", capabilities=ALL)
+    assert found == other
+    assert code_of(text, "MAIL", Capabilities(size_offered=True)) == (555, b"5.5.4")
+    assert code_of(text, "MAIL", Capabilities(eightbitmime=True)) == (555, b"5.5.4")
+    assert code_of(text, "RCPT") == (555, b"5.5.4")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"BY=120;R",
+        b"BY=+1;rt",
+        b"BY=-5;N",
+        b"by=0;NT",
+        b"BY=999999999;R",
+        b"MT-PRIORITY=0",
+        b"MT-PRIORITY=-9",
+        b"MT-PRIORITY=4",
+        b"REQUIRETLS",
+        b"AUTH=<>",
+        b"AUTH=a@example.org",
+        b"AUTH=a+2Bb@example.org",
+        b"AUTH=+22a+20b+22@example.org",
+        b"AUTH=+C3+A9@example.org",
+        b"REQUIRETLS BY=1;N MT-PRIORITY=3 AUTH=<>",
+    ],
+)
+def test_parameters_of_more_extensions_are_taken_where_they_are_offered(text: bytes) -> None:
+    assert parse_parameters(text, for_verb="MAIL", capabilities=MORE)
+    assert code_of(text, "MAIL", ALL) == (555, b"5.5.4")
+    assert code_of(text, "RCPT", MORE) == (555, b"5.5.4")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"BY",
+        b"BY=120",
+        b"BY=120;",
+        b"BY=120;X",
+        b"BY=0;R",
+        b"BY=-1;R",
+        b"BY=1234567890123;N",
+        b"BY=1;RTT",
+        b"MT-PRIORITY",
+        b"MT-PRIORITY=10",
+        b"MT-PRIORITY=+1",
+        b"MT-PRIORITY=-0",
+        b"MT-PRIORITY=-10",
+        b"REQUIRETLS=yes",
+        b"AUTH",
+        b"AUTH=a",
+        b"AUTH=<a@example.org>",
+        b"AUTH=a@example.org+3E+20SIZE+3D1",
+        b"AUTH=a+0D+0ARSET@example.org",
+        b"AUTH=+FF@example.org",
+        b"AUTH=a+2bb@example.org",
+        b"AUTH=" + b"a" * 500 + b"@x",
+    ],
+)
+def test_bad_parameters_of_more_extensions_get_501(text: bytes) -> None:
+    assert code_of(text, "MAIL", MORE) == (501, b"5.5.4")
 
 
 @given(st.binary(max_size=60), st.sampled_from(["MAIL", "RCPT"]))

@@ -2,12 +2,14 @@
 Plays Test/Dialogues/*.smtp against the server session. The format, one step a line::
 
     # a comment
+    # offers: STARTTLS, XCLIENT ADDR   more keywords than usual; with XCLIENT the client may use it
     C: a line of the client, sent with CR LF
     C! raw bytes of the client, with the escapes \\r \\n \\0 \\xNN, sent as they are
     S: 250 2.1.0        the next reply; the text must begin one of its lines
     = accept            the owner answers what waits: accept, defer, reject, or a reply of its own
     E: SenderGiven text=a@b     this event came since the last line of the client; event or path
                                 has these attributes (parser only: a live test skips E lines)
+    * tls               the handshake that the client asked for has been done
     * closed            the session must be closed
     * eof               the client closes its side
 
@@ -20,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
-from Kamaelia.Support.Protocol.SMTP.Events import DataRequested, ServerEvent
+from Kamaelia.Support.Protocol.SMTP.Events import DataRequested, ServerEvent, TLSRequested
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
 
@@ -46,8 +48,13 @@ def unescape(text: str) -> bytes:
 class Player:
     """Plays one dialogue, step by step."""
 
-    def __init__(self) -> None:
-        self.session = ServerSession("mx.example.org", capabilities=lambda: ALL)
+    def __init__(self, more: list[bytes]) -> None:
+        offer = Capabilities.from_ehlo([b"mx", *ALL.ehlo_keywords(), *more])
+        self.session = ServerSession(
+            "mx.example.org",
+            capabilities=lambda: offer,
+            xclient_allowed=bool(offer.xclient),
+        )
         self.session.greet()
         self.events: list[ServerEvent] = []
         self.lines: list[str] = []
@@ -111,6 +118,9 @@ class Player:
         if text == "eof":
             self.session.receive_eof()
             self.drain()
+        elif text == "tls":
+            assert self.events == [TLSRequested()], "the client has not asked for TLS"
+            self.session.tls_started()
         else:
             assert text == "closed"
             assert self.session.closed
@@ -121,7 +131,8 @@ class Player:
 
 
 def play(text: str) -> None:
-    player = Player()
+    found = re.search("^# offers: (.+)$", text, re.M)
+    player = Player(found[1].encode().split(b", ") if found else [])
     for number, line in enumerate(text.splitlines(), 1):
         if line and not line.startswith("#"):
             kind, _, rest = line.partition(" ")
@@ -147,6 +158,7 @@ def test_there_are_dialogues() -> None:
         "S: 250",
         "C: EHLO x",
         "S: 220\nC: EHLO x\nS: 250\nS: 250",
+        "S: 220\n* tls",
         "S: 220\n* closed",
         "S: 220\n= accept",
         "S: 220\nE: SenderGiven",

@@ -12,11 +12,18 @@ import pytest
         "Address",
         "Body",
         "Capabilities",
+        "Chunking",
+        "ClientGreeting",
         "ClientSession",
+        "CommandLines",
         "Commands",
+        "Offer",
         "Refusals",
         "Replies",
+        "ServerExtensions",
         "ServerSession",
+        "ServerState",
+        "Xclient",
     ],
 )
 def test_the_example_of_the_module_is_true(name: str) -> None:

@@ -76,6 +76,18 @@ def test_a_tag_goes_to_the_end_of_the_last_line() -> None:
     assert Reply(451, (b"a",)).tagged("").lines == (b"a",)
 
 
+def test_a_tag_with_a_line_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="control character"):
+        Reply(451, (b"a",)).tagged("x\r\n250 ok")
+
+
+def test_a_reply_is_written_only_once() -> None:
+    reply = Reply(250, (b"a", b"b"))
+    assert reply.to_wire() is reply.to_wire()
+    assert reply == Reply(250, (b"a", b"b"))
+    assert hash(reply) == hash(Reply(250, (b"a", b"b")))
+
+
 def test_long_text_is_wrapped_at_blanks_with_its_enhanced_code() -> None:
     reply = Reply.of(451, "4.7.1", "word " * 300)
     lines = reply.to_wire().split(b"\r\n")[:-1]
@@ -109,6 +121,31 @@ def test_wrapping_text_without_blanks_loses_nothing(text: bytes) -> None:
 )
 def test_replies_are_read_and_made_harmless(data: bytes, replies: list[Reply]) -> None:
     assert parse(data) == replies
+
+
+def test_the_line_of_a_challenge_is_never_wrapped() -> None:
+    assert parse(b"334 " + b"x" * 1500 + b"\r\n") == [Reply(334, (b"x" * 1500,))]
+
+
+def test_lines_that_servers_often_say_are_read_once() -> None:
+    first, second = parse(b"250 2.1.0 Ok\r\n250 2.1.0 Ok\r\n")
+    assert first is second
+
+
+@pytest.mark.parametrize("text", [b"x" * 122, b"x" * 123, b"a\tb", b"\xff", b""])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r\r\n"])
+def test_short_lines_and_long_ones_are_read_alike(text: bytes, end: bytes) -> None:
+    clean = text.replace(b"\t", b" ").replace(b"\xff", b"?")
+    assert parse(b"550 " + text + end) == [Reply(550, (clean,))]
+
+
+def test_bytes_that_belong_to_no_reply_yet_are_pending() -> None:
+    parser, seen = ReplyParser(), []
+    for piece in (b"250-a\r", b"\n", b"250 b\r\n", b"250 c\n250 d\n", b""):
+        parser.receive_data(piece)
+        parser.next_reply()
+        seen.append(parser.pending)
+    assert seen == [True, True, False, True, False]
 
 
 def test_long_lines_of_a_server_are_wrapped() -> None:

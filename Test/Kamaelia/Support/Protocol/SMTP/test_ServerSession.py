@@ -29,6 +29,7 @@ RCPT = b"RCPT TO:<c@d>\r\n"
 TO_DATA = MAIL + RCPT + b"DATA\r\n"
 DEFER = Reply.of(451, "4.7.1", "later")
 REJECT = Reply.of(550, "5.1.1", "nobody")
+LENIENT = ServerLimits(forbid_early_talk=False, forbid_pipelined_hello=False)
 
 
 def answer(*replies: Reply) -> Callable[[ServerEvent], Reply]:
@@ -47,7 +48,7 @@ def answer(*replies: Reply) -> Callable[[ServerEvent], Reply]:
 
 
 def test_nothing_is_read_before_the_greeting() -> None:
-    session = ServerSession("mx", capabilities=Capabilities)
+    session = ServerSession("mx", capabilities=Capabilities, limits=LENIENT)
     session.receive_data(b"EHLO x\r\n")
     assert (session.next_event(), session.data_to_send()) == (None, b"")
     session.greet("at your service")
@@ -178,6 +179,26 @@ def test_smtputf8_recipients_need_it_in_mail(serve: Serve) -> None:
     assert not talk.feed(b"RSET\r\n").session.smtputf8
 
 
+def test_a_refused_mail_with_smtputf8_leaves_nothing_behind(serve: Serve) -> None:
+    talk = serve(b"MAIL FROM:<a@b> SMTPUTF8 SIZE=1000001\r\n" + MAIL + b"RCPT TO:<\xc3\xa9@d>\r\n")
+    assert (talk.codes, talk.session.smtputf8) == ([552, 250, 553], False)
+
+
+@pytest.mark.parametrize("form", ["{}", '"{}"'])
+def test_the_short_way_and_the_long_way_have_the_same_limits(serve: Serve, form: str) -> None:
+    local, label = form.format("x" * 64).encode(), b"y" * 63
+    for good, bad in (
+        (b"<%b@b>" % (b"x" * 64), b"<%b@b>" % (b"x" * 65)),
+        (b"<a@%b>" % label, b"<a@%by>" % label),
+        (
+            b"<a@%b.%b.%b.z>" % (label, label, label),
+            b"<%b@%b.%b.%b>" % (local, label, label, label),
+        ),
+    ):
+        talk = serve(b"MAIL FROM:" + good + b"\r\nRCPT TO:" + bad + b"\r\n")
+        assert talk.codes == [250, 501]
+
+
 def test_a_second_mail_gets_503_and_the_transaction_goes_on(serve: Serve) -> None:
     assert serve(MAIL + MAIL + RCPT).codes == [250, 503, 250]
 
@@ -231,7 +252,7 @@ def test_a_recipient_with_bad_syntax_is_a_permanent_refusal(serve: Serve) -> Non
 
 
 def test_a_bad_command_does_not_turn_a_deferral_into_a_refusal(serve: Serve) -> None:
-    talk = serve(MAIL + RCPT + b"X-junk: 1\r\nDATA\r\n", rule=answer(DEFER))
+    talk = serve(MAIL + RCPT + b"X-junk 1\r\nDATA\r\n", rule=answer(DEFER))
     assert talk.codes == [250, 451, 500, 451]
 
 
@@ -254,7 +275,7 @@ def test_the_limit_holds_for_refused_recipients_too(serve: Serve) -> None:
 
 
 def test_commands_behind_a_waiting_one_stay_in_the_buffer() -> None:
-    session = ServerSession("mx", capabilities=Capabilities)
+    session = ServerSession("mx", capabilities=Capabilities, limits=LENIENT)
     session.greet()
     session.receive_data(b"EHLO x\r\n" + MAIL + RCPT + RCPT + b"NOOP\r\n")
     for _ in range(3):
@@ -276,7 +297,7 @@ def test_a_reply_that_nobody_waits_for_is_our_own_mistake(serve: Serve) -> None:
 
 
 def test_a_late_reply_to_a_closed_session_is_dropped() -> None:
-    session = ServerSession("mx", capabilities=Capabilities)
+    session = ServerSession("mx", capabilities=Capabilities, limits=LENIENT)
     session.greet()
     session.receive_data(b"EHLO x\r\n" + MAIL + RCPT)
     while not session.waiting:
@@ -318,6 +339,7 @@ def test_a_thousand_pipelined_commands_in_one_piece_are_answered_in_order(serve:
 
 def test_our_refusals_carry_the_tag(serve: Serve) -> None:
     talk = serve(b"JUNK\r\n", tag="k3f9")
+    assert talk.session.tag == "k3f9"
     assert talk.wire.endswith(b" (k3f9)\r\n")
 
 
@@ -451,6 +473,11 @@ def test_abuse_ends_the_session(serve: Serve, line: bytes, code: int) -> None:
     assert (talk.codes, talk.events) == ([code], [SessionEnded(EndReason.ABUSE)])
 
 
+def test_a_tls_record_is_known_by_its_first_bytes(serve: Serve) -> None:
+    talk = serve(b"\x16\x03")
+    assert (talk.codes, talk.session.closed) == ([501], True)
+
+
 def test_a_command_line_of_the_longest_length_is_obeyed(serve: Serve) -> None:
     assert serve(b"NOOP " + b"x" * 2_041 + b"\r\n").codes == [250]
 
@@ -476,8 +503,17 @@ def test_the_end_of_input_comes_after_the_commands_before_it(serve: Serve) -> No
     assert talk.end().kinds.count("SessionEnded") == 1
 
 
+def test_an_owner_can_see_whether_another_event_follows_at_once(serve: Serve) -> None:
+    session = serve(TO_DATA).session
+    session.receive_data(b"x\r\n.\r\n")
+    assert session.next_event() == DataReceived(b"x\r\n")
+    assert session.has_event
+    assert session.next_event() == MessageComplete(3)
+    assert not session.has_event
+
+
 def test_the_end_of_input_waits_for_a_reply() -> None:
-    session = ServerSession("mx", capabilities=Capabilities)
+    session = ServerSession("mx", capabilities=Capabilities, limits=LENIENT)
     session.greet()
     session.receive_data(b"EHLO x\r\n" + MAIL + RCPT)
     session.receive_eof()
