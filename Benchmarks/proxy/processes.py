@@ -67,13 +67,15 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def wait_for_port(self, port: int) -> None:
-        """Return when somebody there says hello as a mail server does."""
+    def wait_for_port(self, port: int, *, greets: bool = True) -> None:
+        """Return when somebody there says hello as a mail server does, or answers at all."""
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up:
             if self._process.poll() is not None:
                 break
             with suppress(OSError), socket.create_connection((HOST, port), timeout=5) as sock:
+                if not greets:
+                    return
                 if sock.recv(100).startswith(b"220"):
                     sock.sendall(b"QUIT\r\n")
                     return
@@ -122,11 +124,20 @@ def forget_peak(root: int) -> None:
 
 def peak_rss(root: int) -> int:
     """Most memory that was resident, in bytes; pages shared within the tree count for each."""
+    return _memory(root, "VmHWM:")
+
+
+def rss(root: int) -> int:
+    """Memory that is resident now, in bytes; pages shared within the tree count for each."""
+    return _memory(root, "VmRSS:")
+
+
+def _memory(root: int, label: str) -> int:
     total = 0
     for pid in tree(root):
         with suppress(OSError):
             for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
+                if line.startswith(label):
                     total += int(line.split()[1]) * 1024
     return total
 

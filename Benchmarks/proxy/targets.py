@@ -12,12 +12,15 @@ with the site's exit stack.
     haproxy         copies bytes, knows no SMTP: the least that a proxy costs; one thread
     postfix         smtpd before the sink as its content filter (smtpd_proxy_filter), no queue and
                     no greylisting; needs root, because its master does
+
+Those that greylist, too, are in rivals.py.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
+import platform
 import shutil
 import sqlite3
 import subprocess
@@ -46,12 +49,21 @@ class Site:
     sink_port: int
     sink_pid: int
     stack: ExitStack
+    tree: Path = ROOT  # whose kamaelia-grey is measured
+    haraka: Path | None = None  # the folder with Haraka's node_modules
 
     def start(self, port: int, *command: str, **environment: str) -> int:
         """Start a program that answers on the port; its process id."""
         log = self.folder / "output.log"
         child = self.stack.enter_context(Child(command, log, environment))
         child.wait_for_port(port)
+        return child.pid
+
+    def start_helper(self, port: int, *command: str) -> int:
+        """Start a program that others need, on a port where nobody says hello; its process id."""
+        log = self.folder / f"{Path(command[0]).name}.log"
+        child = self.stack.enter_context(Child(command, log))
+        child.wait_for_port(port, greets=False)
         return child.pid
 
 
@@ -64,6 +76,12 @@ class Target:
     pid: int
     version: str
     greylists: bool = False
+    helpers: tuple[int, ...] = ()  # programs that belong to the price, too
+    connections: int | None = None  # it needs so many to be busy; None: as many as the others
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return (self.pid, *self.helpers)
 
 
 def direct(site: Site) -> Target:
@@ -82,6 +100,7 @@ allowed_domains:
 greylist_delay = {DELAY_SECONDS}s
 database = %(folder)s/greylist.sqlite3
 greylist_log = %(folder)s/mail.log
+max_connections = 9950
 drain_timeout = 3s
 """
 
@@ -92,8 +111,9 @@ def kamaelia_grey(site: Site) -> Target:
     names = {"port": port, "sink_port": site.sink_port, "folder": site.folder}
     path.write_text(GREYLIST_CONF % names)
     program = (sys.executable, "-m", "Kamaelia.Apps.Grey", "-D", "-f", str(path))
-    pid = site.start(port, *program, PYTHONPATH=str(ROOT))
-    version = f"this tree, SQLite {sqlite3.sqlite_version}"
+    pid = site.start(port, *program, PYTHONPATH=str(site.tree))
+    tree = "this tree" if site.tree == ROOT else site.tree.name
+    version = f"{tree}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     return Target("kamaelia-grey", port, pid, version, greylists=True)
 
 
@@ -111,25 +131,26 @@ def aiosmtpd(site: Site) -> Target:
 HAPROXY_CFG = f"""\
 global
     nbthread 1
-    maxconn 2000
+    maxconn 9950
 defaults
     mode tcp
+    maxconn 9950
     timeout connect 5s
-    timeout client 60s
-    timeout server 60s
+    timeout client 300s
+    timeout server 300s
 listen smtp
-    bind {HOST}:%(port)d
-    server sink {HOST}:%(sink_port)d
+    bind {HOST}:%(port)d backlog 4096
+    server sink {HOST}:%(sink_port)d maxconn 9950
 """
 
 
 def haproxy(site: Site) -> Target:
-    program = _find("haproxy")
+    program = find("haproxy")
     port = free_port()
     path = site.folder / "haproxy.cfg"
     path.write_text(HAPROXY_CFG % {"port": port, "sink_port": site.sink_port})
     pid = site.start(port, program, "-db", "-f", str(path))
-    return Target("haproxy", port, pid, _said(program, "-v").split()[2])
+    return Target("haproxy", port, pid, said(program, "-v").split()[2])
 
 
 POSTFIX_MAIN_CF = f"""\
@@ -149,10 +170,15 @@ alias_maps =
 smtpd_peername_lookup = no
 smtp_dns_support_level = disabled
 smtpd_client_connection_count_limit = 0
+smtpd_soft_error_limit = 1000000
+smtpd_hard_error_limit = 1000000
+smtpd_junk_command_limit = 1000000
+smtpd_error_sleep_time = 0
+smtpd_policy_service_default_action = 451 4.3.5 the policy service is down
 message_size_limit = 52428800
 """
 POSTFIX_MASTER_CF = f"""\
-{HOST}:%(port)d inet n - n - - smtpd -o smtpd_proxy_filter={HOST}:%(sink_port)d
+{HOST}:%(port)d inet n - n - - smtpd -o smtpd_proxy_filter={HOST}:%(sink_port)d%(more)s
 rewrite unix - - n - - trivial-rewrite
 proxymap unix - - n - - proxymap
 anvil unix - - n - 1 anvil
@@ -162,21 +188,26 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 def postfix(site: Site) -> Target:
+    return with_postfix(site, "postfix", "")
+
+
+def with_postfix(site: Site, name: str, more: str) -> Target:
+    """Postfix with `more` in its smtpd's line of master.cf."""
     if os.geteuid() != 0:
         raise Unavailable("its master needs root")
-    control = _find("postfix")
+    control = find("postfix")
     port = free_port()
-    names = {"port": port, "sink_port": site.sink_port, "folder": site.folder}
+    names = {"port": port, "sink_port": site.sink_port, "folder": site.folder, "more": more}
     (site.folder / "main.cf").write_text(POSTFIX_MAIN_CF % names)
     (site.folder / "master.cf").write_text(POSTFIX_MASTER_CF % names)
     # Its processes run as the user postfix, who has to get at the queue from above.
     site.folder.chmod(0o755)
     site.folder.parent.chmod(0o711)
-    for name in ("queue", "data"):
-        (site.folder / name).mkdir()
+    for folder in ("queue", "data"):
+        (site.folder / folder).mkdir()
     shutil.chown(site.folder / "data", "postfix")
     asked = ("-h", "mail_version", "daemon_directory")
-    version, daemons = _said(_find("postconf"), "-c", str(site.folder), *asked).split()
+    version, daemons = said(find("postconf"), "-c", str(site.folder), *asked).split()
     # Makes the folders below the queue's. It grumbles about what is not there; starting decides.
     subprocess.run(
         [control, "-c", str(site.folder), "check"],
@@ -186,7 +217,7 @@ def postfix(site: Site) -> Target:
         timeout=30,
     )
     pid = site.start(port, f"{daemons}/master", "-c", str(site.folder), "-d")
-    return Target("postfix", port, pid, version)
+    return Target(name, port, pid, version)
 
 
 STARTERS: dict[str, Callable[[Site], Target]] = {
@@ -198,7 +229,7 @@ STARTERS: dict[str, Callable[[Site], Target]] = {
 }
 
 
-def _find(program: str) -> str:
+def find(program: str) -> str:
     # Servers lie in folders that are not in everybody's path.
     path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if path is None:
@@ -206,6 +237,6 @@ def _find(program: str) -> str:
     return path
 
 
-def _said(*command: str) -> str:
+def said(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     return done.stdout
