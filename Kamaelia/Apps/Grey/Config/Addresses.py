@@ -87,6 +87,17 @@ def relaying_network(text: str) -> Network:
     return found
 
 
+def front_network(text: str) -> Network:
+    """A network whose members may say who their clients are; so not all of the world."""
+    found = network(text)
+    if found.prefixlen == 0:
+        raise BadValueError(
+            f"{shown(text)} is the whole internet: anybody could pretend to be anybody",
+            "list only servers of your own",
+        )
+    return found
+
+
 def network_or_any(text: str) -> Networks:
     """A network, or * for any client."""
     if text == "*":
@@ -141,6 +152,21 @@ def _literal(inside: str, text: str) -> str:
         cure = "write it like [192.0.2.1] or [IPv6:2001:db8::1]"
         raise BadValueError(f"{shown(text)} is not an address literal", cure)
     return f"{tag}{parsed}"
+
+
+def domain_or_any(text: str) -> str:
+    """A mail domain as above, or * for all that no other line names."""
+    return text if text == "*" else domain(text)
+
+
+def certificate_name(text: str) -> str:
+    """The name of a host, or *. and a domain for all hosts right below it."""
+    if not text.startswith("*."):
+        return host_name(text)
+    if "*" in text[1:]:
+        cure = "write *. once, and behind it a domain without *"
+        raise BadValueError(f"{shown(text)} has more than one *", cure)
+    return "*." + host_name(text[2:])
 
 
 def mail_pattern(text: str) -> str:

@@ -15,6 +15,7 @@ Example Usage
 from collections.abc import Sequence
 from typing import Any
 
+from Kamaelia.Apps.Grey.Config.Contradictions import contradictions
 from Kamaelia.Apps.Grey.Config.Grammar import (
     Assignment,
     Block,
@@ -24,15 +25,8 @@ from Kamaelia.Apps.Grey.Config.Grammar import (
     statements,
 )
 from Kamaelia.Apps.Grey.Config.Problem import Report, shown
-from Kamaelia.Apps.Grey.Config.Schema import (
-    SETTINGS,
-    Config,
-    Kind,
-    One,
-    Rows,
-    Setting,
-    contradictions,
-)
+from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config
+from Kamaelia.Apps.Grey.Config.Setting import Kind, One, Rows, Setting
 from Kamaelia.Apps.Grey.Config.Values import BadValueError
 
 

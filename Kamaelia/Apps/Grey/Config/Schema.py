@@ -2,11 +2,12 @@
 Every setting: its type, kind, default, limits and reason
 =========================================================
 Config is what a greylist.conf means. Each of its fields is one row of the table from which
-everything else comes: the reader below checks a file with it, the tests compare it with
+everything else comes: the reader checks a file with it, the tests compare it with
 Config/greylist.conf.dist and with Docs/operating/greylist.conf.md. So to add a setting is to
 add one field here, and to name it in those two files.
 
-Units are plain: seconds, bytes, bits. A list that a file sets replaces the default list.
+Units are plain: seconds, bytes, bits. A list that a file sets replaces the default list. What two
+settings may not say together is in Contradictions.
 
 Example Usage
 -------------
@@ -15,98 +16,44 @@ Example Usage
 >>> str(SETTINGS["port"].shape)
 'a number from 1 to 65535'
 """
-# ruff: noqa: RUF009 - _setting() is dataclasses.field() with the table's columns, and all values
+# ruff: noqa: RUF009 - setting() is dataclasses.field() with the table's columns, and all values
 # are frozen.
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
 
 from Kamaelia.Apps.Grey.Config import Addresses, Values
-from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.Config.Setting import (
+    One,
+    Rows,
+    Setting,
+    choice,
+    file_or_none,
+    firsts,
+    number,
+    seconds,
+    setting,
+    switch,
+    text_or_none,
+)
+from Kamaelia.Apps.Grey.Core.Modes import ClientInfo, ServerProtocol, ServerTLS, Verify
+from Kamaelia.Apps.Grey.Core.Networks import Network, Networks
 from Kamaelia.Apps.Grey.Core.Types import FailMode, HeloRule, TripleRule
 
-T = TypeVar("T")
-Kind = Callable[[str], T]  # its str() says what it takes
-
-_WEEK = 604_800
-_YEAR = 52 * _WEEK
-
-
-@dataclass(frozen=True, slots=True)
-class One(Generic[T]):
-    """The shape of `key = value`."""
-
-    kind: Kind[T]
-    may_be_empty: bool = False
-
-    def default(self, text: str) -> T:
-        """Read the default of the table."""
-        return self.kind(text)
-
-    def __str__(self) -> str:
-        return f"{self.kind}, or empty" if self.may_be_empty else str(self.kind)
-
-
-@dataclass(frozen=True, slots=True)
-class Rows(Generic[T]):
-    """The shape of `key:` and rows of words, a word for each column."""
-
-    columns: Mapping[str, Kind[Any]]
-    collect: Callable[[list[list[Any]]], T]
-    may_be_empty: bool = True
-
-    def default(self, text: str) -> T:
-        """Read the default of the table, a row a line."""
-        rows = [line.split() for line in text.splitlines()]
-        kinds = self.columns.values()
-        return self.collect(
-            [[kind(word) for kind, word in zip(kinds, row, strict=True)] for row in rows]
-        )
-
-    def __str__(self) -> str:
-        what = " ".join(self.columns)
-        return f"lines of: {what}" if len(self.columns) > 1 else f"list of: {what}"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table; `default` is written as in a file, a line for each row of a list."""
-
-    name: str
-    shape: One[Any] | Rows[Any]
-    default: str
-    reason: str
-
-
-def _setting(shape: One[T] | Rows[T], default: str, reason: str) -> T:
-    """Make a field of Config; like dataclasses.field it pretends to be the default itself."""
-    row = {"shape": shape, "default": default, "reason": reason}
-    return field(default=shape.default(default), metadata=row)
-
-
-def _seconds(default: str, reason: str, maximum: int = _WEEK) -> int:
-    return _setting(One(Values.duration(1, maximum)), default, reason)
-
-
-def _number(minimum: int, maximum: int, default: str, reason: str) -> int:
-    return _setting(One(Values.integer(minimum, maximum)), default, reason)
-
-
-def _firsts(rows: list[list[T]]) -> list[T]:
-    return list(dict.fromkeys(row[0] for row in rows))
-
+_YEAR = 52 * 604_800
 
 _ADDRESS = Values.Plain("an IP address", Addresses.address)
-_LOG = One(
-    Values.Plain("a file", lambda text: Values.path(text) if text else None), may_be_empty=True
-)
 _CLIENT = Values.Plain("an address, a network or *", Addresses.network_or_any)
 _MAIL = Values.Plain("a mail address, maybe with *", Addresses.mail_pattern)
 _HELO = Values.Plain("a HELO name, maybe with *", Addresses.helo_pattern)
+_FILE = Values.Plain("a file", Values.path)
+
+
+def _networks(read: Callable[[str], Network]) -> Rows[Networks]:
+    return Rows({"network": Values.Plain("a network", read)}, lambda rows: Networks(firsts(rows)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,50 +61,119 @@ class Config:
     """What a greylist.conf means. Config() is the meaning of an empty one."""
 
     # --- the two servers ---
-    listen: tuple[str, ...] = _setting(
-        Rows({"address": _ADDRESS}, lambda rows: tuple(_firsts(rows)), may_be_empty=False),
+    listen: tuple[str, ...] = setting(
+        Rows({"address": _ADDRESS}, lambda rows: tuple(firsts(rows)), may_be_empty=False),
         "0.0.0.0",  # noqa: S104 - a mail server is there for everybody
         "addresses on which mail is taken; :: for IPv6",
     )
-    port: int = _number(1, 65_535, "25", "port on which mail is taken")
-    servername: str = _setting(
+    port: int = number(1, 65_535, "25", "port on which mail is taken")
+    servername: str = setting(
         One(Values.Plain("a host name", Addresses.host_name)),
         "localhost",
         "name in the greeting; give the one your MX record names",
     )
-    serverid: str = _setting(
+    serverid: str = setting(
         One(Values.Plain("a text", Values.greeting_text)),
         "Kamaelia Grey",
         "text behind the name in the greeting",
     )
-    smtp_ip: str = _setting(
+    smtp_ip: str = setting(
         One(_ADDRESS), "127.0.0.1", "the real mail server, to which all mail goes"
     )
-    smtp_port: int = _number(1, 65_535, "8025", "port of the real mail server")
+    smtp_port: int = number(1, 65_535, "8025", "port of the real mail server")
+    backends: tuple[tuple[str, int, int, str], ...] = setting(
+        Rows(
+            {
+                "address": _ADDRESS,
+                "port": Values.integer(1, 65_535),
+                "priority": Values.integer(1, 100),
+                "domain": Values.Plain("a domain or *", Addresses.domain_or_any),
+            },
+            lambda rows: tuple((row[0], row[1], row[2], row[3]) for row in rows),
+        ),
+        "",
+        "several real mail servers, in the place of smtp_ip and smtp_port",
+    )
+    backend_protocol: ServerProtocol = choice(
+        ServerProtocol, "smtp", "what the real mail server speaks"
+    )
+    backend_tls: ServerTLS = choice(ServerTLS, "off", "whether mail is encrypted on its way to it")
+    backend_tls_ca: Path | None = file_or_none(
+        "", "certificates that vouch for it; empty: those of the system"
+    )
+    backend_tls_name: str = text_or_none(
+        "a host name",
+        Addresses.host_name,
+        "",
+        "name that its certificate must be for; empty: its address",
+    )
+    client_info: ClientInfo = choice(ClientInfo, "none", "how it hears who the client is")
+    relay_check: bool = switch(
+        "yes", "at the start, make sure that it does not relay strangers' mail because we ask"
+    )
+    verify_recipients: Verify = choice(
+        Verify,
+        "new",
+        "which recipients it is asked about before they are greylisted",
+    )
+    verify_found_lifetime: int = seconds("1h", "how long its yes to a recipient is believed")
+    verify_unknown_lifetime: int = seconds("10m", "how long its no to a recipient is believed")
+    backend_connections_kept: int = number(
+        0, 1000, "32", "open connections to it that are kept for the next client"
+    )
+
+    # --- encryption and other ways in ---
+    tls_certificate: Path | None = file_or_none(
+        "", "certificate to offer STARTTLS with, and those above it; empty: not offered"
+    )
+    tls_key: Path | None = file_or_none("", "its key; empty: in the same file")
+    tls_names: tuple[tuple[str, Path, Path], ...] = setting(
+        Rows(
+            {
+                "name": Values.Plain("a host name or *.domain", Addresses.certificate_name),
+                "certificate": _FILE,
+                "key": _FILE,
+            },
+            lambda rows: tuple((row[0], row[1], row[2]) for row in rows),
+        ),
+        "",
+        "certificates for clients that ask for one of these names",
+    )
+    tls_port: int = number(
+        0, 65_535, "0", "port on which connections begin encrypted; 0: there is none"
+    )
+    proxy_protocol_from: Networks = setting(
+        _networks(Addresses.front_network),
+        "",
+        "load balancers that say by the PROXY protocol who their client is",
+    )
+    xclient_from: Networks = setting(
+        _networks(Addresses.front_network),
+        "",
+        "servers before this one that may say by XCLIENT who their client is",
+    )
+    chunking: bool = switch("no", "offer CHUNKING (BDAT), which the real mail server gets as DATA")
 
     # --- who is greylisted ---
-    allowed_senders: Networks = _setting(
-        Rows({"address": _ADDRESS}, lambda rows: Networks(map(ip_network, _firsts(rows)))),
+    allowed_senders: Networks = setting(
+        Rows({"address": _ADDRESS}, lambda rows: Networks(map(ip_network, firsts(rows)))),
         "127.0.0.1\n::1",
         "clients that may send to anywhere, at once",
     )
-    allowed_sender_nets: Networks = _setting(
-        Rows(
-            {"network": Values.Plain("a network", Addresses.relaying_network)},
-            lambda rows: Networks(_firsts(rows)),
-        ),
+    allowed_sender_nets: Networks = setting(
+        _networks(Addresses.relaying_network),
         "",
         "networks whose clients may send to anywhere, at once",
     )
-    allowed_domains: frozenset[str] = _setting(
+    allowed_domains: frozenset[str] = setting(
         Rows(
             {"domain": Values.Plain("a domain", Addresses.domain)},
-            lambda rows: frozenset(_firsts(rows)),
+            lambda rows: frozenset(firsts(rows)),
         ),
         "",
         "domains we take mail for; with a leading dot their subdomains too",
     )
-    whitelisted_triples: tuple[TripleRule, ...] = _setting(
+    whitelisted_triples: tuple[TripleRule, ...] = setting(
         Rows(
             {"client": _CLIENT, "sender": _MAIL, "recipient": _MAIL},
             lambda rows: tuple(TripleRule(*row) for row in rows),
@@ -165,7 +181,7 @@ class Config:
         "",
         "mail that is never deferred",
     )
-    whitelisted_nonstandard_triples: tuple[HeloRule, ...] = _setting(
+    whitelisted_nonstandard_triples: tuple[HeloRule, ...] = setting(
         Rows(
             {"helo": _HELO, "client": _CLIENT, "recipient": _MAIL},
             lambda rows: tuple(HeloRule(*row) for row in rows),
@@ -175,22 +191,22 @@ class Config:
     )
 
     # --- how ---
-    greylist_delay: int = _seconds("60s", "a retry gets in when this time is over")
-    retry_window: int = _seconds("24h", "a retry later than this counts as a first try", _YEAR)
-    pass_lifetime: int = _seconds(
+    greylist_delay: int = seconds("60s", "a retry gets in when this time is over")
+    retry_window: int = seconds("24h", "a retry later than this counts as a first try", _YEAR)
+    pass_lifetime: int = seconds(
         "36d", "who got in stays known this long; each mail renews it", 10 * _YEAR
     )
-    network_prefix4: int = _number(
+    network_prefix4: int = number(
         8, 32, "24", "IPv4 clients that share this many bits count as one"
     )
-    network_prefix6: int = _number(
+    network_prefix6: int = number(
         16, 128, "64", "IPv6 clients that share this many bits count as one"
     )
-
-    before_decider: tuple[tuple[Path, str], ...] = _setting(
+    noauth: bool = switch("no", "greylist clients that have logged in, too")
+    before_decider: tuple[tuple[Path, str], ...] = setting(
         Rows(
             {
-                "file": Values.Plain("a file", Values.path),
+                "file": _FILE,
                 "component": Values.Plain("a name in Python", Values.identifier),
             },
             lambda rows: tuple((row[0], row[1]) for row in rows),
@@ -200,34 +216,73 @@ class Config:
     )
 
     # --- memory ---
-    database: Path = _setting(
-        One(Values.Plain("a file", Values.path)),
+    database: Path = setting(
+        One(_FILE),
         "/var/lib/kamaelia-grey/greylist.sqlite3",
         "SQLite file that remembers who tried and who got in",
     )
-    store_failure: FailMode = _setting(
-        One(Values.Choice(FailMode)), "accept", "what strangers get while the database fails"
+    store_failure: FailMode = choice(
+        FailMode, "accept", "what strangers get while the database fails"
     )
-    sweep_interval: int = _seconds("10m", "how often what has expired is removed")
+    sweep_interval: int = seconds("10m", "how often what has expired is removed")
+    memory_records: int = number(
+        1000, 100_000_000, "1000000", "records that are answered from memory"
+    )
+    new_per_network: int = number(
+        0,
+        1_000_000,
+        "1000",
+        "first tries an hour that are remembered of one network; 0: no limit",
+    )
 
     # --- limits ---
-    message_size_limit: int = _setting(
+    message_size_limit: int = setting(
         One(Values.size(1 << 16, 1 << 31)), "50M", "largest message that is taken"
     )
-    max_connections: int = _number(1, 100_000, "1000", "connections served at the same time")
-    max_recipients: int = _number(100, 50_000, "1000", "recipients of one message")
-    inactivity_timeout: int = _seconds("300", "a client silent for this long is hung up on")
-    connect_timeout: int = _seconds("30s", "the real mail server must be connected by then")
-    backend_reply_timeout: int = _seconds("5m", "it must answer a command by then")
-    backend_final_timeout: int = _seconds("9m30s", "it must answer a whole message by then")
-    drain_timeout: int = _seconds("30s", "open connections may end their mail at shutdown")
+    max_connections: int = number(1, 100_000, "1000", "connections served at the same time")
+    max_client_connections: int = number(
+        0, 100_000, "50", "of these, from one IPv4 address or one /64 of IPv6; 0: no limit"
+    )
+    client_rate: int = number(
+        0, 100_000, "0", "new connections a minute from one such client; 0: no limit"
+    )
+    reserved_connections: int = number(
+        0, 100_000, "0", "of max_connections, kept free for reserved_networks"
+    )
+    reserved_networks: Networks = setting(
+        _networks(Addresses.network),
+        "",
+        "clients that have that reserve, and no limit of their own",
+    )
+    memory_limit: int = setting(
+        One(Values.size(0, 1 << 40)), "0", "no new client while we use more than this; 0: no limit"
+    )
+    greet_pause: int = seconds(
+        "0s", "wait this long with the greeting; who speaks before it is refused", 60, minimum=0
+    )
+    max_recipients: int = number(100, 50_000, "1000", "recipients of one message")
+    inactivity_timeout: int = seconds("300", "a client silent for this long is hung up on")
+    connect_timeout: int = seconds("30s", "the real mail server must be connected by then")
+    backend_reply_timeout: int = seconds("5m", "it must answer a command by then")
+    backend_final_timeout: int = seconds("9m30s", "it must answer a whole message by then")
+    drain_timeout: int = seconds("30s", "open connections may end their mail at shutdown")
+
+    # --- the process ---
+    workers: int = number(1, 64, "1", "processes that serve the port together")
+    pid_file: Path | None = file_or_none("", "file with the number of the process; empty: none")
+    user: str = text_or_none(
+        "a user",
+        Values.user_name,
+        "",
+        "user to become once the ports are open; empty: stay who we are",
+    )
 
     # --- logs ---
-    greylist_log: Path | None = _setting(
-        _LOG, "", "one line a decision; empty: to the log of the program"
+    greylist_log: Path | None = file_or_none(
+        "", "one line a decision; empty: to the log of the program"
     )
-    greylist_debuglog: Path | None = _setting(
-        _LOG, "", "what the program does, in detail; empty: not written"
+    greylist_debuglog: Path | None = file_or_none(
+        "", "what the program does, in detail; empty: not written"
     )
 
 
@@ -235,22 +290,3 @@ class Config:
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {made.name: Setting(made.name, **made.metadata) for made in fields(Config)}
 )
-
-
-def contradictions(config: Config) -> Iterable[tuple[tuple[str, ...], str, str]]:
-    """Yield what no single setting shows: names of the settings, message, cure."""
-    if config.retry_window <= config.greylist_delay:
-        yield (
-            ("retry_window", "greylist_delay"),
-            "retry_window is over before greylist_delay is: no stranger could ever get in",
-            "make retry_window longer, or greylist_delay shorter",
-        )
-    everywhere = {"0.0.0.0", "::"} & set(config.listen)  # noqa: S104 - compared, not bound
-    target = ip_network(config.smtp_ip)
-    is_own = config.smtp_ip in config.listen or (everywhere and target.is_loopback)
-    if config.smtp_port == config.port and is_own:
-        yield (
-            ("smtp_port", "port", "smtp_ip", "listen"),
-            "the real mail server is where we listen: mail would go round in circles",
-            "give the real mail server another port or address",
-        )

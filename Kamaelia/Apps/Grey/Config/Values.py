@@ -120,7 +120,8 @@ class Choice(Generic[E]):
         raise BadValueError(f"{shown(text)} is not one of the choices", f"write {self}")
 
     def __str__(self) -> str:
-        return " or ".join(str(member.value) for member in self.enum)
+        *some, last = (str(member.value) for member in self.enum)
+        return f"{', '.join(some)} or {last}" if some else last
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,20 @@ def greeting_text(text: str) -> str:
         raise BadValueError("only printable ASCII can be sent in a greeting", "use plain letters")
     if not 1 <= len(text) <= 100:
         raise BadValueError("the text must have 1 to 100 characters", "write a shorter text")
+    return text
+
+
+def yes_or_no(text: str) -> bool:
+    """A switch."""
+    if text.lower() not in ("yes", "no"):
+        raise BadValueError(f"{shown(text)} is neither yes nor no", "write yes or no")
+    return text.lower() == "yes"
+
+
+def user_name(text: str) -> str:
+    """The name of a user of this system."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", text):
+        raise BadValueError(f"{shown(text)} is no name of a user", "write a name as in /etc/passwd")
     return text
 
 

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Config.Addresses import (
     address,
+    certificate_name,
     domain,
+    domain_or_any,
+    front_network,
     helo_pattern,
     host_name,
     mail_pattern,
@@ -134,6 +137,18 @@ def test_other_networks_may_relay() -> None:
     assert relaying_network("10") == ip_network("10.0.0.0/8")
 
 
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "0/0"])
+def test_nobody_believes_the_whole_internet_who_its_clients_are(text: str) -> None:
+    with pytest.raises(BadValueError, match="pretend to be anybody") as raised:
+        front_network(text)
+    assert "servers of your own" in raised.value.cure
+
+
+def test_other_networks_may_be_fronts() -> None:
+    assert front_network("192.0.2.80") == ip_network("192.0.2.80/32")
+    assert front_network("2001:db8::/64") == ip_network("2001:db8::/64")
+
+
 def test_an_asterisk_is_any_client() -> None:
     everybody = network_or_any("*")
     assert "203.0.113.7" in everybody
@@ -222,6 +237,39 @@ def test_what_is_no_domain_is_refused(text: str, cure: str) -> None:
     assert cure in raised.value.cure
 
 
+def test_a_server_is_for_a_domain_or_for_all_others() -> None:
+    assert domain_or_any("*") == "*"
+    assert domain_or_any(".Example.ORG") == ".example.org"
+    with pytest.raises(BadValueError, match="no wildcards"):
+        domain_or_any("*.example.org")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("Mx.Example.net.", "mx.example.net"), ("*.Example.net", "*.example.net")],
+)
+def test_a_certificate_is_for_a_host_or_for_all_below_a_domain(text: str, value: str) -> None:
+    assert certificate_name(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("*", "not a host name"),
+        ("*.", "not a host name"),
+        ("", "not a host name"),
+        ("mx.*.example.net", "not a host name"),
+        ("*example.net", "not a host name"),
+        ("*.*.example.net", r"\*\.\*\.example\.net.* more than one"),
+        ("*.größe.example", "not ASCII"),
+    ],
+)
+def test_what_no_certificate_is_for_is_refused(text: str, why: str) -> None:
+    with pytest.raises(BadValueError, match=why) as raised:
+        certificate_name(text)
+    assert raised.value.cure
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -259,7 +307,8 @@ def test_what_is_no_helo_name_is_refused(text: str) -> None:
 
 @given(st.text(max_size=20))
 def test_any_text_is_a_value_or_a_mistake_with_a_cure(text: str) -> None:
-    for kind in (address, network, relaying_network, network_or_any, domain, host_name):
+    kinds = (address, network, relaying_network, network_or_any, front_network, domain, host_name)
+    for kind in (*kinds, domain_or_any, certificate_name):
         try:
             kind(text)
         except BadValueError as error:

@@ -1,7 +1,7 @@
 """Grammar: what the two forms of statement mean, where their words stand, what is reported."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pyparsing as pp
 import pytest
@@ -322,7 +322,7 @@ def table() -> Mapping[str, pp.ParserElement]:
 
 def with_table(
     text: str, table: Mapping[str, pp.ParserElement]
-) -> tuple[Iterator[object], list[Problem]]:
+) -> tuple[list[object], list[Problem]]:
     report = Report("f", text)
     return list(statements(report, KEYS, table)), report.problems
 

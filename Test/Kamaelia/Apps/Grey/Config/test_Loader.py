@@ -127,7 +127,7 @@ def test_any_bytes_are_a_config_or_a_config_error(data: bytes) -> None:
         file.write(data)
         file.flush()
         try:
-            found = load(Path(file.name))
+            found: Config | ConfigError = load(Path(file.name))
         except ConfigError as error:
             found = error
     assert isinstance(found, Config) or found.problems

@@ -6,7 +6,8 @@ import pytest
 
 from Kamaelia.Apps.Grey.Config.Problem import Problem, Report
 from Kamaelia.Apps.Grey.Config.Reader import configure
-from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config, One
+from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config
+from Kamaelia.Apps.Grey.Config.Setting import One
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Types import FailMode
 

@@ -16,6 +16,8 @@ from Kamaelia.Apps.Grey.Config.Values import (
     integer,
     path,
     size,
+    user_name,
+    yes_or_no,
 )
 
 
@@ -115,6 +117,16 @@ def test_a_choice_is_a_value_of_its_enum_in_any_case() -> None:
     assert str(choice) == "red or green"
 
 
+class Way(Enum):
+    NONE = "none"
+    ONE = "one"
+    OTHER = "other"
+
+
+def test_three_choices_are_told_with_one_or() -> None:
+    assert str(Choice(Way)) == "none, one or other"
+
+
 @pytest.mark.parametrize("text", ["", "blue", "Colour.RED", "re"])
 def test_nothing_else_is_a_choice(text: str) -> None:
     with pytest.raises(BadValueError, match="is not one of the choices") as raised:
@@ -151,3 +163,29 @@ def test_a_path_is_taken_as_it_is() -> None:
 def test_what_is_no_file_is_refused(text: str, why: str) -> None:
     with pytest.raises(BadValueError, match=why):
         path(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("yes", True), ("no", False), ("YES", True)])
+def test_a_switch_is_yes_or_no(text: str, value: bool) -> None:
+    assert yes_or_no(text) is value
+
+
+@pytest.mark.parametrize("text", ["", "true", "on", "1", "0", "y", "yes!", "\uff59es"])
+def test_nothing_else_is_a_switch(text: str) -> None:
+    with pytest.raises(BadValueError, match="neither yes nor no") as raised:
+        yes_or_no(text)
+    assert raised.value.cure == "write yes or no"
+
+
+@pytest.mark.parametrize("text", ["grey", "_grey", "Debian-exim", "kamaelia.grey", "g" * 32])
+def test_a_user_is_a_name(text: str) -> None:
+    assert user_name(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-grey", "7", "grey user", "grey:0", "größe", "g" * 33, "grey\n", "a/b"]
+)
+def test_what_no_user_can_be_called_is_refused(text: str) -> None:
+    with pytest.raises(BadValueError, match="no name of a user") as raised:
+        user_name(text)
+    assert raised.value.cure

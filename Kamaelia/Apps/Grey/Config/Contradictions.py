@@ -1,0 +1,190 @@
+"""
+What two settings must not say together
+=======================================
+Each value of a file may be fine and the whole still be nonsense: a retry window that is over before
+the wait is, a real mail server that is ourselves. It is said here, once a file has been read, so
+that it comes with a line and a cure and not as a surprise at night.
+
+Example Usage
+-------------
+>>> bad = Config(greylist_delay=60, retry_window=60)
+>>> [(names, cure) for names, message, cure in contradictions(bad)]
+[(('retry_window', 'greylist_delay'), 'make retry_window longer, or greylist_delay shorter')]
+>>> list(contradictions(Config()))
+[]
+
+Rules. The defaults do not contradict each other. Whatever is found names all settings that are to
+blame: with those at their defaults it is gone, so one of them stands in the file. What only this
+machine can tell (folders, certificates, whether a port is free) is not asked here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
+from itertools import combinations, product
+
+from Kamaelia.Apps.Grey.Config.Problem import shown
+from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Core.Modes import ServerTLS
+
+LEAST_MEMORY = 64 << 20  # bytes that a process has in use before its first client comes
+
+Found = tuple[tuple[str, ...], str, str]
+_Check = Callable[[Config], Iterable[Found]]
+
+
+def contradictions(config: Config) -> Iterator[Found]:
+    """Yield what no single setting shows: names of the settings, message, cure."""
+    for check in _CHECKS:
+        yield from check(config)
+
+
+# ---- who could never get in
+
+
+def _times(config: Config) -> Iterator[Found]:
+    if config.retry_window <= config.greylist_delay:
+        yield (
+            ("retry_window", "greylist_delay"),
+            "retry_window is over before greylist_delay is: no stranger could ever get in",
+            "make retry_window longer, or greylist_delay shorter",
+        )
+
+
+def _limits(config: Config) -> Iterator[Found]:
+    if config.reserved_connections >= config.max_connections:
+        yield (
+            ("reserved_connections", "max_connections"),
+            "all connections are reserved: no stranger could ever get in",
+            "make reserved_connections smaller, or max_connections larger",
+        )
+    elif config.reserved_connections and not config.reserved_networks:
+        yield (
+            ("reserved_connections", "reserved_networks"),
+            "connections are reserved, and for nobody",
+            "list in reserved_networks who they are for",
+        )
+    if config.workers > config.max_connections:
+        yield (
+            ("workers", "max_connections"),
+            "there are more workers than connections that they could serve",
+            "set fewer workers, or a larger max_connections",
+        )
+    if 0 < config.memory_limit < config.workers * LEAST_MEMORY:
+        least = f"{config.workers * LEAST_MEMORY >> 20}M"
+        yield (
+            ("memory_limit", "workers"),
+            f"{least} are in use before the first client comes: nobody could get in",
+            f"set memory_limit to {least} at the least, or to 0 for no limit",
+        )
+
+
+# ---- the real mail servers
+
+
+def _servers(config: Config) -> list[tuple[str, int]]:
+    """Address and port of each."""
+    if config.backends:
+        return [(host, port) for host, port, _, _ in config.backends]
+    return [(config.smtp_ip, config.smtp_port)]
+
+
+def _circles(config: Config) -> Iterator[Found]:
+    everywhere = {"0.0.0.0", "::"} & set(config.listen)  # noqa: S104 - compared, not bound
+    what = ("backends",) if config.backends else ("smtp_port", "smtp_ip")
+    for (host, port), mine in product(dict.fromkeys(_servers(config)), ("port", "tls_port")):
+        to = ip_address(host)
+        # Who connects to 0.0.0.0 or :: comes to this machine.
+        is_here = host in config.listen or to.is_unspecified or (everywhere and to.is_loopback)
+        if is_here and port == getattr(config, mine):
+            which = f"{host} port {port}" if config.backends else "the real mail server"
+            yield (
+                (*what, mine, "listen"),
+                f"{which} is where we listen: mail would go round in circles",
+                "give the real mail server another port or address",
+            )
+
+
+def _homeless_domains(config: Config) -> Iterator[Found]:
+    served = {domain for *_, domain in config.backends}
+    if not served or "*" in served:
+        return
+    for domain in sorted(config.allowed_domains):
+        # Whether it and, for one with a leading dot, all below it is named.
+        at_dots = [place for place, letter in enumerate(domain) if letter == "."]
+        suffixes = {domain[place:] for place in at_dots} | {f".{domain.lstrip('.')}"}
+        if domain not in served and suffixes.isdisjoint(served):
+            yield (
+                ("backends", "allowed_domains"),
+                f"no line is for {shown(domain)}, which is in allowed_domains: its mail would "
+                "wait for ever",
+                "add a line for it, or one with * for all that no other line names",
+            )
+
+
+def _encryption_behind(config: Config) -> Iterator[Found]:
+    if config.backend_tls_ca is not None and config.backend_tls is not ServerTLS.VERIFY:
+        yield (
+            ("backend_tls_ca", "backend_tls"),
+            "nobody looks at the certificate of the real mail server",
+            "set backend_tls = verify, or take backend_tls_ca away",
+        )
+    if config.backend_tls_name and config.backend_tls is ServerTLS.OFF:
+        yield (
+            ("backend_tls_name", "backend_tls"),
+            "mail to the real mail server is not encrypted: it shows no certificate",
+            "set backend_tls = verify, or take backend_tls_name away",
+        )
+
+
+# ---- the front door
+
+
+def _encryption(config: Config) -> Iterator[Found]:
+    if config.tls_certificate is None and (config.tls_port or config.tls_names or config.tls_key):
+        yield (
+            ("tls_certificate", "tls_port", "tls_names", "tls_key"),
+            "there is no certificate to encrypt with",
+            "set tls_certificate to the file of the certificate",
+        )
+    if config.tls_port == config.port:
+        yield (
+            ("tls_port", "port"),
+            "tls_port and port are the same",
+            "give tls_port another number, usually 465, or 0 for none",
+        )
+    names = [name for name, _, _ in config.tls_names]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield (
+            ("tls_names",),
+            f"there are several certificates for {shown(name)}",
+            "keep one line for each name",
+        )
+
+
+_WRITTEN = ("database", "greylist_log", "greylist_debuglog", "pid_file")
+_READ = ("tls_certificate", "tls_key", "backend_tls_ca")
+
+
+def _files(config: Config) -> Iterator[Found]:
+    """One file for two things, of which at least one writes to it."""
+    for one, other in (*combinations(_WRITTEN, 2), *product(_WRITTEN, _READ)):
+        path = getattr(config, one)
+        if path is None or path.is_relative_to("/dev"):  # /dev/null takes all of it
+            continue
+        if path == getattr(config, other):
+            yield (
+                (other, one),
+                f"{other} and {one} are the same file",
+                "give each a file of its own",
+            )
+
+
+_CHECKS: tuple[_Check, ...] = (
+    _times,
+    _limits,
+    _circles,
+    _homeless_domains,
+    _encryption_behind,
+    _encryption,
+    _files,
+)

@@ -1,0 +1,158 @@
+"""Contradictions: what two settings say together is noticed, with the names of those to blame."""
+
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from Kamaelia.Apps.Grey.Config.Contradictions import LEAST_MEMORY, contradictions
+from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config
+from Kamaelia.Apps.Grey.Core.Modes import ServerTLS
+from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
+
+SOME = Networks([ip_network("192.0.2.0/24")])
+CERTIFICATE = Path("/etc/ssl/mail.pem")
+BAD: dict[str, tuple[dict[str, Any], str, str]] = {  # settings -> first name, words of the message
+    "window": ({"retry_window": 60}, "retry_window", "no stranger could ever get in"),
+    "reserve": ({"reserved_connections": 1000}, "reserved_connections", "all connections"),
+    "for_nobody": ({"reserved_connections": 5}, "reserved_connections", "for nobody"),
+    "workers": ({"workers": 4, "max_connections": 3}, "workers", "more workers"),
+    "memory": ({"memory_limit": LEAST_MEMORY - 1}, "memory_limit", "nobody could get in"),
+    "memory_each": ({"memory_limit": 2 * LEAST_MEMORY, "workers": 3}, "memory_limit", "192M"),
+    "no_line": (
+        {"backends": (("192.0.2.1", 25, 1, "a.example"),), "allowed_domains": frozenset(["b.io"])},
+        "backends",
+        'no line is for "b.io"',
+    ),
+    "ca": ({"backend_tls_ca": CERTIFICATE}, "backend_tls_ca", "nobody looks"),
+    "ca_unused": (
+        {"backend_tls_ca": CERTIFICATE, "backend_tls": ServerTLS.REQUIRE},
+        "backend_tls_ca",
+        "nobody looks",
+    ),
+    "name": ({"backend_tls_name": "mail.example.org"}, "backend_tls_name", "not encrypted"),
+    "tls_port": ({"tls_port": 465}, "tls_certificate", "no certificate"),
+    "tls_key": ({"tls_key": CERTIFICATE}, "tls_certificate", "no certificate"),
+    "tls_names": (
+        {"tls_names": (("a.example", CERTIFICATE, CERTIFICATE),)},
+        "tls_certificate",
+        "no certificate",
+    ),
+    "same_port": ({"tls_port": 25, "tls_certificate": CERTIFICATE}, "tls_port", "are the same"),
+    "twice": (
+        {"tls_names": (("a.io", CERTIFICATE, CERTIFICATE),) * 2, "tls_certificate": CERTIFICATE},
+        "tls_names",
+        'several certificates for "a.io"',
+    ),
+    "files": (
+        {"greylist_log": Path("/x"), "greylist_debuglog": Path("/x")},
+        "greylist_debuglog",
+        "are the same file",
+    ),
+    "key_as_log": (
+        {"greylist_log": CERTIFICATE, "tls_certificate": CERTIFICATE},
+        "tls_certificate",
+        "are the same file",
+    ),
+    "circle": ({"smtp_port": 25}, "smtp_port", "in circles"),
+    "circle_by_tls": (
+        {"smtp_port": 465, "tls_port": 465, "tls_certificate": CERTIFICATE},
+        "smtp_port",
+        "in circles",
+    ),
+    "circle_of_several": (
+        {"backends": (("192.0.2.1", 25, 1, "*"), ("::1", 25, 2, "*"), ("::1", 25, 2, ".org"))},
+        "backends",
+        "::1 port 25 is where we listen",
+    ),
+}
+GOOD: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "window": {"retry_window": 61},
+    "reserve": {"reserved_connections": 999, "reserved_networks": SOME},
+    "no_reserve": {"reserved_networks": SOME},
+    "workers": {"workers": 4, "max_connections": 4},
+    "memory": {"memory_limit": 2 * LEAST_MEMORY, "workers": 2},
+    "ca": {"backend_tls_ca": CERTIFICATE, "backend_tls": ServerTLS.VERIFY},
+    "name": {"backend_tls_name": "mail.example.org", "backend_tls": ServerTLS.REQUIRE},
+    "tls_port": {"tls_port": 465, "tls_certificate": CERTIFICATE},
+    "one_file": {"tls_key": CERTIFICATE, "tls_certificate": CERTIFICATE},
+    "nothing": {"greylist_log": Path("/dev/null"), "greylist_debuglog": Path("/dev/null")},
+    "not_used": {"smtp_port": 25, "backends": (("192.0.2.1", 25, 1, "*"),)},
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_contradiction_is_told_once_with_a_cure(name: str) -> None:
+    values, first, words = BAD[name]
+    ((names, message, cure),) = contradictions(Config(**values))
+    assert names[0] == first
+    assert set(names) <= set(SETTINGS)
+    assert words in message
+    assert cure
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_it_is_gone_with_those_that_are_named_at_their_defaults(name: str) -> None:
+    """The reader relies on it: so one of them stands in the file."""
+    values, _, _ = BAD[name]
+    ((names, _, _),) = contradictions(Config(**values))
+    rest = {key: value for key, value in values.items() if key not in names}
+    assert rest != values
+    assert list(contradictions(Config(**rest))) == []
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_nothing_is_said_of_what_fits_together(name: str) -> None:
+    assert list(contradictions(Config(**GOOD[name]))) == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "server", "circle"),
+    [
+        (("0.0.0.0",), "127.0.0.1", True),  # noqa: S104 - compared
+        (("::",), "::1", True),
+        (("::",), "127.0.0.2", True),
+        (("192.0.2.1",), "192.0.2.1", True),
+        (("192.0.2.1",), "127.0.0.1", False),
+        (("192.0.2.1", "::"), "192.0.2.2", False),
+        (("127.0.0.1",), "0.0.0.0", True),  # noqa: S104 - compared
+        (("::1",), "::", True),
+    ],
+)
+def test_mail_that_goes_round_in_circles_is_noticed(
+    listen: tuple[str, ...], server: str, circle: bool
+) -> None:
+    config = Config(listen=listen, port=25, smtp_ip=server, smtp_port=25)
+    assert bool(list(contradictions(config))) is circle
+    assert list(contradictions(replace(config, smtp_port=26))) == []
+
+
+NAMES = st.sampled_from(["a.org", ".a.org", "b.a.org", ".b.a.org", "c.b.a.org", "org", "*", "x.io"])
+
+
+@settings(max_examples=50)
+@given(st.sets(NAMES, min_size=1), st.sets(NAMES.filter(lambda name: name != "*"), min_size=1))
+def test_a_domain_without_a_server_is_what_the_servers_do_not_serve(
+    served: set[str], ours: set[str]
+) -> None:
+    backends = Backends(
+        [BackendRule("192.0.2.1", 25, domains=tuple(served))], lambda rule: rule.host, lambda: 0.5
+    )
+    # A domain with a leading dot is it, and any below it.
+    wanted = {
+        name
+        for domain in ours
+        for name in ((domain[1:], "any" + domain) if domain[0] == "." else (domain,))
+    }
+    config = Config(
+        backends=tuple(("192.0.2.1", 25, 1, domain) for domain in served),
+        allowed_domains=frozenset(ours),
+    )
+    complete = all(backends.serves(name) for name in wanted)
+    assert complete is (list(contradictions(config)) == [])
