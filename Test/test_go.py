@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from Test.Peers.world import PEERS, UNPACKED
+
 GO = Path(__file__).resolve().parent.parent / "go"
 POLICY_OF_ANOTHER = "#!/bin/sh\nexit 0\n"
 
@@ -194,6 +196,60 @@ def test_every_test_is_in_one_half(go: ModuleType) -> None:
     (everything, *ignored), others = go.HALVES
     assert everything == "Test"
     assert [word.removeprefix("--ignore=") for word in ignored] == list(others)
+
+
+class Apt:
+    """Stands for apt and dpkg: a package is one file, which holds the program if all goes well."""
+
+    def __init__(self, go: ModuleType, fails: str = "") -> None:
+        self._go = go
+        self._fails = fails
+
+    def apt(self, *words: str, cwd: str = "", **_: object) -> int:
+        if "download" in words:
+            for package in words[words.index("download") + 1 :]:
+                (Path(cwd) / f"{package}.deb").touch()
+        return int(self._fails in words)
+
+    def run(self, *words: object, **_: object) -> int:
+        program = self._go.UNPACKED.get(Path(str(words[2])).stem, "usr/lib/library")
+        made = Path(str(words[3])) / program
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.touch()
+        return int(self._fails == "dpkg")
+
+    def put_into(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(self._go, "apt", self.apt)
+        monkeypatch.setattr(self._go, "run", self.run)
+        monkeypatch.setattr(self._go, "apt_works", lambda: True)
+        monkeypatch.setattr(self._go, "missing_peers", list)
+        monkeypatch.setattr(self._go, "would_install", lambda package: [package, "library"])
+
+
+def test_other_mail_servers_are_unpacked_with_what_they_need(
+    go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Apt(go).put_into(monkeypatch)
+    assert go.missing_unpacked() == list(go.UNPACKED)
+    assert go.prepare_peers() == []
+    for package, program in go.UNPACKED.items():
+        assert (go.UNPACKED_INTO / package / program).exists()
+        assert (go.UNPACKED_INTO / package / "usr/lib/library").exists()
+    assert {path.name for path in go.UNPACKED_INTO.iterdir()} == set(go.UNPACKED)
+
+
+@pytest.mark.parametrize("fails", ["update", "download", "dpkg"])
+def test_a_server_that_could_not_be_unpacked_is_missing(
+    fails: str, go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Apt(go, fails).put_into(monkeypatch)
+    assert go.prepare_peers() == list(go.UNPACKED)
+    assert list(go.UNPACKED_INTO.iterdir()) == []
+
+
+def test_the_tests_look_for_the_servers_where_they_were_unpacked(go: ModuleType) -> None:
+    assert go.UNPACKED == UNPACKED
+    assert go.UNPACKED_INTO.relative_to(go.VENV) == PEERS.relative_to(sys.prefix)
 
 
 @pytest.mark.parametrize(("in_ci", "failed"), [(True, ["missing postfix"]), (False, [])])

@@ -24,7 +24,8 @@ from Test.System.processes import (
     wait_until,
 )
 
-USERS = ("anna", "bert", "carl", "dora", "emil")
+# What is in the mailboxes of the first five, some tests count.
+USERS = ("anna", "bert", "carl", "dora", "emil", "fred", "gina", "hans")
 
 MAIN = """
 compatibility_level = 3.6
@@ -73,10 +74,14 @@ postlog   unix-dgram n - n - 1 postlogd
 
 
 class PostfixServer:
-    """PostfixServer(program) -> the server; `program` is the `postfix` command."""
+    """PostfixServer(program, main="", master="") -> the server.
 
-    def __init__(self, program: Path) -> None:
+    program: the `postfix` command; main: settings besides those of MAIN, or in their place; master:
+    lines for the end of master.cf."""
+
+    def __init__(self, program: Path, main: str = "", master: str = "") -> None:
         self._program = program
+        self._more = (main, master)
         self.port = free_port()
         # pytest's own folder is for root alone, and Postfix is several users.
         self._folder = Path(tempfile.mkdtemp(prefix="grey-postfix-"))
@@ -106,6 +111,14 @@ class PostfixServer:
         new = self._folder / "mail" / user / "new"
         return [path.read_bytes() for path in sorted(new.iterdir())] if new.exists() else []
 
+    def queued(self) -> int:
+        """How many messages wait in its queue."""
+        return len(self._run("postqueue", "-j").splitlines())
+
+    def flush(self) -> None:
+        """Have it try again, now, all that waits."""
+        self._run("postqueue", "-f")
+
     def said(self) -> str:
         log = self._folder / "maillog"
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
@@ -118,8 +131,10 @@ class PostfixServer:
         os.chown(self._folder / "mail", uid, gid)
         users = "".join(f"{user}@example.org {user}/\n" for user in USERS)
         files = {
-            "etc/main.cf": MAIN.format(folder=self._folder, uid=uid, gid=gid),
-            "etc/master.cf": MASTER.format(port=self.port),
+            "etc/main.cf": settings(
+                MAIN.format(folder=self._folder, uid=uid, gid=gid), self._more[0]
+            ),
+            "etc/master.cf": MASTER.format(port=self.port) + self._more[1],
             "users": users,
         }
         for name, text in files.items():
@@ -127,12 +142,26 @@ class PostfixServer:
             (self._folder / name).chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
 
     def _command(self, verb: str) -> None:
+        self._run(self._program.name, verb)
+
+    def _run(self, name: str, argument: str) -> str:
         done = subprocess.run(
-            [self._program, "-c", self._configuration, verb],
+            [self._program.with_name(name), "-c", self._configuration, argument],
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
             check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"postfix {verb}: {done.stdout}{done.stderr}{self.said()}")
+            raise RuntimeError(f"{name} {argument}: {done.stdout}{done.stderr}{self.said()}")
+        return done.stdout
+
+
+def settings(*texts: str) -> str:
+    """All lines of main.cf, of each setting only the last.
+
+    Of a setting that is there twice each of Postfix's programs warns when it starts; the one that
+    writes the log warns, too, and waits for itself for ever if the others were quicker."""
+    lines = [line for text in texts for line in text.splitlines() if line]
+    last = {line.partition(" =")[0]: line for line in lines}
+    return "\n".join(last.values()) + "\n"

@@ -1,0 +1,72 @@
+"""
+A real sendmail as a client with a queue
+========================================
+It takes mail from loopback and hands all of it to a port of loopback; what was deferred it tries
+again every second.
+"""
+
+from pathlib import Path
+
+from Test.Peers.peer import Peer
+from Test.Peers.world import World
+
+PROGRAM = "/usr/libexec/sendmail/sendmail"
+M4 = "/usr/bin/m4"
+FEATURES = "/usr/share/sendmail/cf"
+SOURCE = "/etc/mail/sendmail.mc"
+CONFIGURATION = "/etc/mail/sendmail.cf"
+TEXT = """
+include(`{features}/m4/cf.m4')dnl
+OSTYPE(`linux')dnl
+define(`confDOMAIN_NAME', `mail.{domain}')dnl
+define(`QUEUE_DIR', `/var/spool/mqueue')dnl
+define(`STATUS_FILE', `/var/spool/mqueue/statistics')dnl
+define(`confPID_FILE', `/var/run/sendmail.pid')dnl
+define(`confSERVICE_SWITCH_FILE', `/etc/mail/service.switch')dnl
+define(`confDONT_PROBE_INTERFACES', `true')dnl
+define(`confDONT_BLAME_SENDMAIL', `GroupWritableDirPathSafe')dnl
+define(`confTO_IDENT', `0')dnl
+define(`confMIN_QUEUE_AGE', `0')dnl
+define(`SMTP_MAILER_ARGS', `TCP $h {relay_to}')dnl
+define(`ESMTP_MAILER_ARGS', `TCP $h {relay_to}')dnl
+define(`SMART_HOST', `esmtp:[127.0.0.1]')dnl
+undefine(`ALIAS_FILE')dnl
+FEATURE(`no_default_msa')dnl
+DAEMON_OPTIONS(`Name=MTA, Addr=127.0.0.1, Port={port}')dnl
+FEATURE(`nocanonify')dnl
+FEATURE(`accept_unresolvable_domains')dnl
+FEATURE(`promiscuous_relay')dnl
+MAILER(`smtp')dnl
+"""
+
+
+class Sendmail(Peer):
+    """Sendmail(folder, relay_to, domain="example.net") -> the client."""
+
+    def __init__(self, folder: Path, relay_to: int, domain: str = "example.net") -> None:
+        super().__init__("sendmail", folder, domain)
+        self._relay_to = relay_to
+
+    def furnish(self) -> World:
+        world = World("sendmail-bin", [PROGRAM, M4], ["smmsp"])
+        world.folder("/etc/mail")
+        world.folder("/var/run")
+        world.folder("/var/spool/mqueue", mode=0o700)
+        return world
+
+    def start(self) -> None:
+        text = TEXT.format(
+            features=FEATURES, domain=self.domain, port=self.port, relay_to=self._relay_to
+        )
+        self.world.write(SOURCE, text)
+        rules = self.world.run(M4, f"-D_CF_DIR_={FEATURES}/", SOURCE)
+        self.world.write(CONFIGURATION, rules)
+        self.world.write("/etc/mail/service.switch", "hosts files\naliases files\n")
+        self.spawn(self.world.command(PROGRAM, "-C", CONFIGURATION, "-bD", "-q1s"))
+        self.wait_till_it_listens()
+
+    def queued(self) -> int:
+        return len(list(self.world.path("/var/spool/mqueue").glob("qf*")))
+
+    def flush(self) -> None:
+        self.world.run(PROGRAM, "-C", CONFIGURATION, "-q")
