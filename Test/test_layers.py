@@ -59,9 +59,13 @@ PARTS = (CORE, CONFIG, STORE, f"{GREY}.GreylistDecider")
 DOORS = tuple(f"{GREY}.{name}" for name in ("FrontDoor", "Sync", "Watch"))
 TOP = tuple(
     f"{GREY}.{name}"
-    for name in ("Server", "Daemon", "Control", "Demo", "__main__", "OwnComponents")
+    for name in (
+        *("Server", "Daemon", "Control", "Demo", "__main__", "OwnComponents"),
+        *("Certificates", "Checks", "Process", "Workers"),
+    )
 )
-EVERYTHING = (*LIBRARY, *PARTS, *DOORS, *TOP)
+OF_THE_SYSTEM = tuple(f"{GREY}.{name}" for name in ("PidFile", "Privileges", "SystemdSockets"))
+EVERYTHING = (*LIBRARY, *PARTS, *DOORS, *OF_THE_SYSTEM, *TOP)
 
 LAYERS: dict[str, Row] = {
     "Axon": Row(ours=("Axon",)),
@@ -104,7 +108,7 @@ AXON_ORDER = (
     "Stages", "Microprocess", "Waiter", "Timers", "Interrupts", "Failures", "Guards", "Guests",
     "Instruments", "Observation", "Watched", "Turns", "Scheduler",
     # components
-    "Declarations", "Component", "AdaptiveCommsComponent", "ThreadedComponent",
+    "Declarations", "Component", "AtOnce", "AdaptiveCommsComponent", "ThreadedComponent",
     "CoordinatingAssistantTracker", "STM", "OnMessage",
     # from outside
     "background", "Handle", "AsyncioBridge", "experimental", "experimental.ProcessPickle",

@@ -3,39 +3,45 @@ kamaelia-grey: the program
 ==========================
 Options, logging, signals and exit codes around a GreyServer::
 
-    kamaelia-grey -D -f greylist.conf     run in the foreground (for now the only way to run)
-    kamaelia-grey -c -f greylist.conf     check the file, say everything that is wrong with it
+    kamaelia-grey -D -f greylist.conf        run in the foreground (for now the only way to run)
+    kamaelia-grey -c -f greylist.conf        check the file and what it names, the real server too
+    kamaelia-grey --reload -f greylist.conf  check the file, then have the running program read it
 
 TERM or Ctrl-C drains: no new clients, those inside a message may finish it; once more ends at once.
-Exit codes are those of sysexits.h: 0 after a proper end, 64 for wrong usage, 70 for a fault of
-ours, 71 if a port cannot be had, 78 for a bad configuration."""
+HUP reads the file again: if anything is wrong with it, nothing changes and the log says what. With
+``workers`` above 1 this process is their supervisor (Kamaelia.Apps.Grey.Workers).
+
+The order of a start: read the file, open the ports, write the pid file, become another user, look
+at the surroundings and at the real mail server, take mail. Ports come first, so that after a
+restart clients wait in the kernel's queue instead of being refused.
+
+Exit codes are those of sysexits.h: 0 after a proper end, 64 for wrong usage, 69 if --reload finds
+nobody, 70 for a fault of ours, 71 if a port or the pid file cannot be had, 78 for a bad
+configuration or a real mail server that would relay."""
 
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
-import resource
 import signal
+import socket
 import sys
+import time
 from collections.abc import Sequence
-from logging.handlers import QueueHandler, QueueListener
+from contextlib import nullcontext
 from pathlib import Path
-from queue import SimpleQueue
-from types import FrameType
 from typing import NoReturn
 
-from Axon.Scheduler import scheduler
-from Kamaelia.Apps.Grey import OwnComponents
+from Kamaelia.Apps.Grey import Checks
 from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, find, load
-from Kamaelia.Apps.Grey.Server import GreyServer
+from Kamaelia.Apps.Grey.PidFile import PidFile, PidFileError, running_pid
+from Kamaelia.Apps.Grey.Privileges import PrivilegeError, become
+from Kamaelia.Apps.Grey.Process import log_directly, serve
+from Kamaelia.Apps.Grey.SystemdSockets import Notifier, SystemdError, take_inherited
+from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS, Link, Supervisor, open_ports
 
 log = logging.getLogger("kamaelia-grey")
-
-SWITCH_SECONDS = 0.0005
-OTHER_FILES = 300
-LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,19 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return os.EX_CONFIG
-    problems = _surroundings(config)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems:
-        return os.EX_CONFIG
     if options.check:
-        print(f"{path}: no problems found" if path else "no greylist.conf found: defaults are used")
-        return os.EX_OK
-    listener = _start_logging(config)
+        return _check(config, path)
+    if options.reload:
+        return _reload(config)
+    # Until there are handlers: who reads the pid file may be quick with a HUP.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
-        return _serve(config, path)
+        return _Program(config, path).run()
+    except _StartError as error:
+        for line in error.lines:
+            print(line, file=sys.stderr)
+        return error.code
     finally:
-        listener.stop()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -79,129 +86,194 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("-D", action="store_true", help="stay in the foreground (the default)")
     parser.add_argument("-f", dest="file", metavar="FILE", help="configuration file")
-    parser.add_argument("-c", dest="check", action="store_true", help="check the file, then end")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "-c", dest="check", action="store_true", help="check the file and what it names, then end"
+    )
+    what.add_argument(
+        "-R", "--reload", action="store_true", help="check the file, have the program read it, end"
+    )
     return parser.parse_args(arguments)
 
 
-def _surroundings(config: Config) -> list[str]:
-    """What the configuration names and this machine does not have: better said now than found out
-    by a log that fills, or by strangers who get in because nobody remembers them."""
-    named = (
-        ("database", config.database),
-        ("greylist_log", config.greylist_log),
-        ("greylist_debuglog", config.greylist_debuglog),
-    )
-    problems = []
-    for setting, path in named:
-        if path is None:
-            continue
-        folder = path.absolute().parent
-        if not folder.is_dir():
-            problems.append(f"{setting} = {path}: the folder {folder} does not exist: make it")
-        elif not os.access(folder, os.W_OK | os.X_OK):
-            problems.append(f"{setting} = {path}: this user may not write in {folder}")
-    try:
-        OwnComponents.load_all(config.before_decider)
-    except OwnComponents.OwnComponentError as error:
-        problems.append(str(error))
-    return problems
+# ---- -c and --reload
 
 
-def _start_logging(config: Config) -> QueueListener:
-    """Log through a thread: a slow disk or terminal must not hold up mail."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    handlers[0].setLevel(logging.INFO)
-    if config.greylist_debuglog is not None:
-        handlers.append(logging.FileHandler(config.greylist_debuglog, delay=True))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter(LINE))
-    queue: SimpleQueue[object] = SimpleQueue()
-    entrance = QueueHandler(queue)
-    entrance.setFormatter(logging.Formatter("%(message)s"))  # the rest is added at the other end
-    logging.basicConfig(
-        level=logging.DEBUG if config.greylist_debuglog is not None else logging.INFO,
-        handlers=[entrance],
-        force=True,
-    )
-    listener = QueueListener(queue, *handlers, respect_handler_level=True)
-    listener.start()
-    return listener
-
-
-def _serve(config: Config, path: Path | None) -> int:
-    running: scheduler = scheduler.run
-    server = GreyServer(config)
-    try:
-        server.activate()
-    except OSError as error:
-        log.critical("%s", error.strerror or error)
-        return os.EX_OSERR
-    _handle_signals(running, server)
-    _tune()
-    _raise_file_limit(config)
-    if not config.allowed_domains:
-        log.warning("allowed_domains is empty: mail from strangers is refused, whoever it is for")
-    for host, port in server.addresses:
-        log.info("taking mail on %s port %d", host, port)
-    log.info(
-        "handing it to %s port %d, configuration %s",
-        config.smtp_ip,
-        config.smtp_port,
-        path if path is not None else "built in",
-    )
-    try:
-        running.runThreads()
-    except Exception:
-        log.critical("internal error, the program ends", exc_info=True)
-        return os.EX_SOFTWARE
-    log.info("ended")
+def _check(config: Config, path: Path | None) -> int:
+    # What root alone may do or see comes first; all else is to be judged as the user that runs it.
+    warnings = Checks.ports(config)
+    problems = Checks.pid_folder(config)
+    if config.user and os.geteuid() == 0:
+        try:
+            become(config.user)
+        except PrivilegeError as error:
+            problems.append(str(error))
+    problems += Checks.surroundings(config)
+    warnings += Checks.expiring(config)
+    if not problems:
+        findings = Checks.real_servers(config)
+        problems += findings.problems
+        warnings += findings.warnings
+        for note in findings.notes:
+            print(note)
+    for line in (*problems, *warnings):
+        print(line, file=sys.stderr)
+    if problems:
+        return os.EX_CONFIG
+    print(f"{path}: no problems found" if path else "no greylist.conf found: defaults are used")
     return os.EX_OK
 
 
-def _tune() -> None:
-    """Settings of the interpreter that are an application's business, not a library's."""
-    # A thread that has the interpreter may keep it for this long, 5 ms by default. The threads for
-    # the store and the log have short work to do, and all clients wait meanwhile.
-    sys.setswitchinterval(SWITCH_SECONDS)
-    # A connection that has ended is freed by reference counting, so the collector has next to
-    # nothing to find; a short connection costs an eighth less if it looks less often.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+def _reload(config: Config) -> int:
+    problems = Checks.surroundings(config)
+    for line in problems:
+        print(line, file=sys.stderr)
+    if problems:
+        return os.EX_CONFIG
+    if config.pid_file is None:
+        print("--reload needs to know whom to tell: set pid_file", file=sys.stderr)
+        return os.EX_CONFIG
+    try:
+        os.kill(running_pid(config.pid_file), signal.SIGHUP)
+    except (PidFileError, OSError) as error:
+        print(error, file=sys.stderr)
+        return os.EX_UNAVAILABLE
+    return os.EX_OK
 
 
-def _raise_file_limit(config: Config) -> None:
-    """Allow the open files that max_connections needs, as far as the system lets us."""
-    # For each client its socket and one to the real server, and one for as many that have gone
-    # and whose mail is not answered yet; then the store, logs, ports, a margin.
-    needed = 3 * config.max_connections + OTHER_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        if allowed < needed:
-            log.warning(
-                "max_connections = %d may need %d open files, the system allows %d (ulimit -n)",
-                config.max_connections,
-                needed,
-                allowed,
+# ---- running
+
+
+class _StartError(Exception):
+    """The program cannot start: its exit code, and what to say."""
+
+    def __init__(self, code: int, *lines: str) -> None:
+        super().__init__(*lines)
+        self.code = code
+        self.lines = lines
+
+
+class _Program:
+    """From a good file to taking mail; holds the configuration that is in force."""
+
+    def __init__(self, config: Config, path: Path | None) -> None:
+        self._config = config
+        self._path = path
+
+    def run(self) -> int:
+        """Raises _StartError."""
+        config = self._config
+        try:
+            notifier = Notifier.from_environment(os.environ)
+            inherited = [each.sock for each in take_inherited(os.environ)]
+        except SystemdError as error:
+            raise _StartError(os.EX_CONFIG, str(error)) from error
+        log_directly(config, to_file=False)
+        try:
+            ports = [inherited] * config.workers if inherited else self._open_ports()
+        except OSError as error:
+            log.critical("%s", error.strerror or error)
+            return os.EX_OSERR
+        try:
+            with PidFile(config.pid_file) if config.pid_file else nullcontext() as pid_file:
+                self._prepare()
+                return self._serve(ports, notifier, pid_file)
+        except PidFileError as error:
+            raise _StartError(os.EX_OSERR, str(error)) from error
+
+    def _serve(
+        self, ports: list[list[socket.socket]], notifier: Notifier, pid_file: PidFile | None
+    ) -> int:
+        names = Checks.names_of(ports[0])  # the supervisor's end closes them
+
+        def ready() -> None:
+            self._say_what_we_do(names)
+
+        if len(ports) == 1:
+            return serve(self._config, ports[0], self._read_again, ready, notifier=notifier)
+
+        def work(number: int, sockets: list[socket.socket], link: Link) -> int:
+            if pid_file is not None:
+                pid_file.leave()
+            # The configuration of now: it may be a later one than at the start.
+            return serve(
+                *(self._config, sockets, self._read_again),
+                workers=len(ports),
+                number=number,
+                link=link,
             )
 
+        return Supervisor(
+            ports,
+            work,
+            self._check_again,
+            ready,
+            drain_seconds=lambda: self._config.drain_timeout,
+            notifier=notifier,
+        ).run()
 
-def _handle_signals(running: scheduler, server: GreyServer) -> None:
-    def end(number: int, frame: FrameType | None) -> None:
-        # The handler may interrupt anything: have it done between two turns of components.
-        name = signal.Signals(number).name
-        running.call_from_thread(lambda: server.shut_down(name))
+    def _open_ports(self) -> list[list[socket.socket]]:
+        return open_ports(Checks.addresses_of(self._config), self._config.workers)
 
-    def explain(number: int, frame: FrameType | None) -> None:
-        running.call_from_thread(
-            lambda: log.warning("SIGHUP does nothing yet: restart to read the configuration again")
-        )
+    def _prepare(self) -> None:
+        """Become who we are to be, and look whether that one can work."""
+        config = self._config
+        if config.user:
+            try:
+                become(config.user)
+            except PrivilegeError as error:
+                raise _StartError(os.EX_CONFIG, str(error)) from error
+        problems = Checks.surroundings(config)
+        if not problems:
+            log_directly(config)
+        if not problems and config.relay_check:
+            findings = Checks.real_servers(config)
+            problems = findings.problems
+            for line in findings.warnings:
+                log.warning("%s", line)
+        if problems:
+            raise _StartError(os.EX_CONFIG, *problems)
+        for line in Checks.expiring(config):
+            log.warning("%s", line)
+        if not config.allowed_domains:
+            log.warning(
+                "allowed_domains is empty: mail from strangers is refused, whoever it is for"
+            )
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGHUP, explain)
+    def _say_what_we_do(self, names: list[tuple[str, int]]) -> None:
+        for host, port in names:
+            log.info("taking mail on %s port %d", host, port)
+        servers = [(row[0], row[1]) for row in self._config.backends]
+        for host, port in servers or [(self._config.smtp_ip, self._config.smtp_port)]:
+            where = self._path if self._path is not None else "built in"
+            log.info("handing it to %s port %d, configuration %s", host, port, where)
+
+    # ---- HUP
+
+    def _read_again(self) -> Config | None:
+        """The configuration from now on; None if the one before stays in force. It may be called
+        in a thread: it changes nothing but ours."""
+        if self._path is None:
+            log.error("there is no configuration file to be read again")
+            return None
+        began = time.monotonic()
+        try:
+            new = load(self._path)
+        except ConfigError as error:
+            problems = str(error).splitlines()
+        else:
+            problems = Checks.surroundings(new) or Checks.may_relay_now(self._config, new)
+        if problems:
+            for line in problems:
+                log.error("%s", line)
+            log.error("the configuration stays as it was: %s cannot be used", self._path)
+            return None
+        log.info("read %s again in %.3f s", self._path, time.monotonic() - began)
+        self._config = new
+        return new
+
+    def _check_again(self) -> bool:
+        return self._read_again() is not None
 
 
 if __name__ == "__main__":

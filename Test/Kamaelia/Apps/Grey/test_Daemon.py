@@ -11,17 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from Kamaelia.Apps.Grey import Checks
 from Kamaelia.Apps.Grey.Daemon import main
+from Kamaelia.Apps.Grey.FrontDoor.RelayCheck import Findings
 from Test.Kamaelia.Apps.Grey.support import (
     LETTER,
     RCPT,
     STRANGER,
     Client,
     FakeServer,
+    Gate,
     values_of,
 )
 
 ROOT = Path(__file__).parents[4]
+DENIED = b"554 5.7.1 Relay access denied\r\n"
 MailServer = Callable[..., FakeServer]
 
 
@@ -83,6 +87,7 @@ def config(tmp_path: Path, mail_server: MailServer) -> Path:
     path.write_text(
         f"listen:\n    127.0.0.1\nport = {port}\nservername = mx.example.org\n"
         f"smtp_port = {mail_server().address[1]}\nallowed_domains:\n    example.org\n"
+        "relay_check = no\n"  # the mail server of these tests takes everything
         f"database = {tmp_path / 'grey.sqlite3'}\ngreylist_log = {tmp_path / 'mail.log'}\n"
     )
     return path
@@ -99,7 +104,14 @@ def port_in(config: Path) -> tuple[str, int]:
 
 def test_a_good_file_is_said_to_be_good(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-c", "-f", str(config)]) == 0
-    assert capsys.readouterr().out == f"{config}: no problems found\n"
+    said = capsys.readouterr()
+    *offers, verdict = said.out.splitlines()
+    assert verdict == f"{config}: no problems found"
+    assert [re.sub(r"port \d+", "port N", line) for line in offers] == [
+        "mail server 127.0.0.1 port N offers PIPELINING, SIZE 50000000, 8BITMIME, SMTPUTF8, DSN,"
+        " ENHANCEDSTATUSCODES"
+    ]
+    assert said.err == ""
 
 
 def test_all_problems_of_a_bad_file_are_said_at_once(
@@ -108,7 +120,7 @@ def test_all_problems_of_a_bad_file_are_said_at_once(
     config.write_text(config.read_text() + "prt = 25\ngreylist_delay = soon\nserverid x\n")
     assert main(["-c", "-f", str(config)]) == 78
     error = capsys.readouterr().err
-    for line, word in ((10, "prt"), (11, "soon"), (12, "serverid")):
+    for line, word in ((11, "prt"), (12, "soon"), (13, "serverid")):
         assert re.search(rf"greylist\.conf:{line}:\d+.*", error), error
         assert word in error
 
@@ -125,7 +137,9 @@ def test_without_a_file_the_defaults_are_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("Kamaelia.Apps.Grey.Daemon.find", lambda: None)
-    monkeypatch.setattr("Kamaelia.Apps.Grey.Daemon._surroundings", lambda _: [])
+    for name in ("ports", "surroundings"):
+        monkeypatch.setattr(Checks, name, lambda _: [])
+    monkeypatch.setattr(Checks, "real_servers", lambda _: Findings())
     assert main(["-c"]) == 0
     assert capsys.readouterr().out == "no greylist.conf found: defaults are used\n"
 
@@ -153,7 +167,78 @@ def test_own_components_are_tried_before_anything_starts(
     assert f"{own} Untag: line 2: ModuleNotFoundError" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["-f"], ["word"]])
+def test_a_server_that_would_relay_is_a_bad_configuration(
+    config: Path, capsys: pytest.CaptureFixture[str], start: Callable[..., Program]
+) -> None:
+    config.write_text(config.read_text().replace("relay_check = no", "relay_check = yes"))
+    assert main(["-c", "-f", str(config)]) == os.EX_CONFIG
+    said = capsys.readouterr()
+    assert re.search(r"mail server 127\.0\.0\.1 port \d+ relays: .*relay_check = no", said.err)
+    assert "no problems" not in said.out
+    program = start("-f", config)
+    assert program.end() == os.EX_CONFIG
+    assert " relays: " in "".join(program.log)
+
+
+def test_warnings_do_not_make_a_file_bad(
+    config: Path, capsys: pytest.CaptureFixture[str], mail_server: MailServer
+) -> None:
+    down = mail_server()
+    down.stop_listening()
+    text = re.sub(r"smtp_port = \d+", f"smtp_port = {down.address[1]}", config.read_text())
+    config.write_text(text.replace("relay_check = no", "relay_check = yes"))
+    with socket.create_server(port_in(config)):
+        assert main(["-c", "-f", str(config)]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{config}: no problems found\n"
+    assert "Address already in use (is kamaelia-grey running already?)" in said.err
+    assert "could not be asked: Connection refused" in said.err
+
+
+@pytest.mark.parametrize("option", ["-R", "--reload"])
+def test_reload_says_what_it_lacks(
+    config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str
+) -> None:
+    assert main([option, "-f", str(config)]) == os.EX_CONFIG
+    assert "set pid_file" in capsys.readouterr().err
+    with config.open("a") as file:
+        file.write(f"pid_file = {tmp_path / 'pid'}\n")
+    assert main([option, "-f", str(config)]) == os.EX_UNAVAILABLE
+    assert "No such file" in capsys.readouterr().err
+    with config.open("a") as file:
+        file.write(f"greylist_log = {tmp_path / 'none' / 'log'}\n")
+    assert main([option, "-f", str(config)]) == os.EX_CONFIG
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("user = no-such-user", os.EX_CONFIG, "there is no such user"),
+        ("pid_file = /proc/nowhere/pid", os.EX_OSERR, "/proc/nowhere: No such file"),
+        ("tls_certificate = /nowhere/mx.pem", os.EX_CONFIG, "/nowhere/mx.pem: No such file"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_said(
+    config: Path, start: Callable[..., Program], line: str, code: int, words: str
+) -> None:
+    with config.open("a") as file:
+        file.write(line + "\n")
+    program = start("-f", config)
+    assert program.end() == code
+    assert words in "".join(program.log)
+    assert "Traceback" not in "".join(program.log)
+
+
+def test_variables_of_systemd_that_cannot_be_are_said(
+    config: Path, start: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "often")
+    program = start("-f", config)
+    assert program.end() == os.EX_CONFIG
+    assert "WATCHDOG_USEC" in "".join(program.log)
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["-f"], ["word"], ["-c", "-R"]])
 def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -211,13 +296,69 @@ def test_term_lets_a_message_end_and_a_second_one_does_not(
     assert any("1 sessions did not finish" in line for line in program.log)
 
 
-def test_ctrl_c_is_term_and_hup_is_explained(config: Path, start: Callable[..., Program]) -> None:
+def test_ctrl_c_is_term(config: Path, start: Callable[..., Program]) -> None:
     program = start("-f", config)
     program.read_to("handing it to")
-    program.process.send_signal(signal.SIGHUP)
-    program.read_to("SIGHUP does nothing yet")
     assert program.end(signal.SIGINT) == 0
     assert "Traceback" not in "".join(program.log)
+
+
+def test_hup_reads_the_file_again_and_a_bad_one_changes_nothing(
+    config: Path, start: Callable[..., Program]
+) -> None:
+    good, address = config.read_text(), port_in(config)
+    program = start("-f", config)
+    program.read_to("handing it to")
+    config.write_text(good + "prt = 25\nserverid = Other\n")
+    program.process.send_signal(signal.SIGHUP)
+    program.read_to(r"ERROR kamaelia-grey: .*greylist\.conf:\d+:1: .*prt")
+    program.read_to("ERROR kamaelia-grey: the configuration stays as it was")
+    before = Client(address)
+    assert "Other" not in before.banner
+    config.write_text(re.sub(r"\nport = \d+", "\nport = 1", good) + "serverid = Other\n")
+    program.process.send_signal(signal.SIGHUP)
+    program.read_to("WARNING kamaelia-grey: port has changed: that takes a restart")
+    program.read_to("new sessions have the new configuration")
+    after = Client(address)
+    assert "Other" in after.banner
+    for client in (before, after):
+        assert client.ask(b"NOOP\r\n").startswith("250")
+        client.close()
+    assert program.end(signal.SIGTERM) == 0
+    assert "Traceback" not in "".join(program.log)
+
+
+def asking(config: Path, server: FakeServer) -> str:
+    """The configuration with this server behind, which is asked whether it relays."""
+    text = re.sub(r"smtp_port = \d+", f"smtp_port = {server.address[1]}", config.read_text())
+    return text.replace("relay_check = no", "relay_check = yes")
+
+
+def test_hup_during_the_start_is_not_lost_and_ends_nothing(
+    config: Path, start: Callable[..., Program], mail_server: MailServer
+) -> None:
+    gate = Gate(b"250 hello\r\n")
+    config.write_text(asking(config, mail_server(EHLO=[gate, b"250 hello\r\n"], RCPT=DENIED)))
+    program = start("-f", config)
+    assert gate.reached.wait(15)
+    program.process.send_signal(signal.SIGHUP)
+    gate.open()
+    program.read_to("handing it to")
+    program.read_to("new sessions have the new configuration")
+    assert program.end(signal.SIGTERM) == 0
+
+
+def test_a_new_server_that_would_relay_is_not_taken(
+    config: Path, start: Callable[..., Program], mail_server: MailServer
+) -> None:
+    config.write_text(asking(config, mail_server(RCPT=DENIED)))
+    program = start("-f", config)
+    program.read_to("handing it to")
+    config.write_text(asking(config, mail_server()))
+    program.process.send_signal(signal.SIGHUP)
+    program.read_to("ERROR kamaelia-grey: mail server .* relays")
+    program.read_to("ERROR kamaelia-grey: the configuration stays as it was")
+    assert program.end(signal.SIGTERM) == 0
 
 
 def test_a_port_that_is_taken_is_71(config: Path, start: Callable[..., Program]) -> None:

@@ -1,0 +1,137 @@
+"""
+What a configuration needs of this machine
+==========================================
+A file can be right and still not work here: a folder is missing, a certificate has expired, the
+real mail server relays. Better said before the first client comes than found out by it.
+
+Example Usage
+-------------
+::
+
+    for problem in surroundings(config):  # folders, files, components: quick, and without network
+        print(problem)
+    findings = real_servers(config)  # asks the real mail servers; takes seconds at the most
+
+Rules. Problems keep the program from starting, and a changed file from being taken; each names the
+setting and the cure. Warnings are for what may get better by itself, such as a server that is down.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from Kamaelia.Apps.Grey import OwnComponents
+from Kamaelia.Apps.Grey.Certificates import CertificateError, backend_context, certificates_of
+from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.FrontDoor import RelayCheck
+from Kamaelia.Apps.Grey.FrontDoor.RelayCheck import Findings
+from Kamaelia.Apps.Grey.PidFile import PidFileError, check_folder, running_pid
+from Kamaelia.Apps.Grey.Workers import free_port
+
+ASK_SECONDS = 5.0  # for each real mail server
+# A change of these makes it another question whether the real mail server relays.
+_ABOUT_SERVERS = (
+    "smtp_ip",
+    "smtp_port",
+    "backends",
+    "backend_protocol",
+    "backend_tls",
+    "backend_tls_ca",
+    "client_info",
+    "relay_check",
+)
+
+
+def surroundings(config: Config) -> list[str]:
+    """What the configuration names and this machine does not have, or cannot be used."""
+    named = (
+        ("database", config.database),
+        ("greylist_log", config.greylist_log),
+        ("greylist_debuglog", config.greylist_debuglog),
+    )
+    problems = [text for setting, path in named if path for text in _folder(setting, path)]
+    tries: tuple[Callable[[], object], ...] = (
+        lambda: certificates_of(config),
+        lambda: backend_context(config.backend_tls.value, config.backend_tls_ca),
+        lambda: OwnComponents.load_all(config.before_decider),
+    )
+    for attempt in tries:
+        try:
+            attempt()
+        except (CertificateError, OwnComponents.OwnComponentError) as error:
+            problems.append(str(error))
+    return problems
+
+
+def pid_folder(config: Config) -> list[str]:
+    """What is wrong with the place of the pid file; only root may be able to tell or to use it."""
+    if config.pid_file is not None:
+        try:
+            check_folder(config.pid_file)
+        except PidFileError as error:
+            return [str(error)]
+    return []
+
+
+def _folder(setting: str, path: Path) -> list[str]:
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return [f"{setting} = {path}: the folder {folder} does not exist: make it"]
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return [f"{setting} = {path}: this user may not write in {folder}"]
+    return []
+
+
+def real_servers(config: Config, *, relaying: bool = True) -> Findings:
+    """What the real mail servers offer and, if relay_check is set, whether they relay for us."""
+    tls = backend_context(config.backend_tls.value, config.backend_tls_ca)
+    relaying = relaying and config.relay_check
+    return RelayCheck.examine(config, tls, relaying=relaying, time_limit=ASK_SECONDS)
+
+
+def may_relay_now(old: Config, new: Config) -> list[str]:
+    """The problems of real mail servers that another configuration brings."""
+    if not new.relay_check or all(getattr(old, key) == getattr(new, key) for key in _ABOUT_SERVERS):
+        return []
+    return real_servers(new).problems
+
+
+def expiring(config: Config) -> list[str]:
+    """The certificates whose time is over, or nearly so."""
+    try:
+        return certificates_of(config).expiring(time.time())
+    except CertificateError:
+        return []  # a problem of the surroundings, and said there
+
+
+def ports(config: Config) -> list[str]:
+    """The addresses that could not be had now; none if we are running already."""
+    if config.pid_file is not None:
+        try:
+            running_pid(config.pid_file)
+        except PidFileError:
+            pass
+        else:
+            return []
+    warnings = []
+    for host, port in addresses_of(config):
+        try:
+            free_port(host, port)
+        except OSError as error:
+            warnings.append(f"{error.strerror} (is kamaelia-grey running already?)")
+    return warnings
+
+
+def addresses_of(config: Config) -> list[tuple[str, int]]:
+    """(host, port) of all that is listened on: for mail, then for mail that begins with TLS."""
+    numbers = [config.port, *([config.tls_port] if config.tls_port else [])]
+    return [(host, number) for number in numbers for host in config.listen]
+
+
+def names_of(sockets: list[socket.socket]) -> list[tuple[str, int]]:
+    """(host, port) on which they listen."""
+    return [sock.getsockname()[:2] for sock in sockets]

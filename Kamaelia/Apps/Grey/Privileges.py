@@ -1,0 +1,70 @@
+"""
+To become somebody who may do less
+==================================
+Port 25 takes root, or the capability to bind it; taking mail takes neither. Once the ports are open
+the process becomes the user that the configuration names, and cannot come back.
+
+Example Usage
+-------------
+::
+
+    become("kamaelia-grey")  # as root; raises PrivilegeError
+
+Under systemd ``DynamicUser=`` or ``User=`` with a socket unit, or ``AmbientCapabilities=``, do the
+same from outside, and the setting stays empty.
+
+Rules. All three user and group ids change, the saved ones with them, and the groups become those of
+the user; with the last of root's ids the kernel drops the capabilities, too. Afterwards it is tried
+whether there is a way back, and the program ends if there is. It is called before any thread or
+worker exists, though glibc would change all threads.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+
+
+class PrivilegeError(Exception):
+    """The change of user did not work; the text says why."""
+
+
+def become(name: str) -> None:
+    """Become that user, for good. Raises PrivilegeError; then the process should end."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError as error:
+        raise PrivilegeError(f"user = {name}: there is no such user") from error
+    if entry.pw_uid == os.geteuid() != 0:
+        return  # it is who we are
+    if os.geteuid() != 0:
+        raise PrivilegeError(f"user = {name}: only root can become somebody else")
+    if entry.pw_uid == 0:
+        raise PrivilegeError(f"user = {name}: that is root; leave the setting empty")
+    try:
+        os.setgroups(_groups(name, entry.pw_gid))
+        os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+        os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+    except OSError as error:
+        raise PrivilegeError(f"user = {name}: {error.strerror}") from error
+    _check_no_way_back(name)
+    if not os.access(os.__file__, os.R_OK):  # some module is imported only when it is needed
+        folder = os.path.dirname(os.__file__)  # noqa: PTH120 - it has no Path
+        raise PrivilegeError(
+            f"user = {name}: may not read {folder}, where Python is: install it where everybody may"
+        )
+
+
+def _groups(name: str, own: int) -> list[int]:
+    """Those of the user, and not root's: the folder of a database may be a group's."""
+    return sorted({own, *(entry.gr_gid for entry in grp.getgrall() if name in entry.gr_mem)} - {0})
+
+
+def _check_no_way_back(name: str) -> None:
+    for become_root in (os.setuid, os.seteuid):
+        try:
+            become_root(0)
+        except PermissionError:
+            continue
+        raise PrivilegeError(f"user = {name}: root's rights could be had back")

@@ -1,0 +1,132 @@
+"""What a configuration needs of this machine: each lack is said, with the setting's name."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Kamaelia.Apps.Grey import Checks
+from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Core.Modes import ServerTLS
+from Kamaelia.Apps.Grey.PidFile import PidFile
+from Test.Kamaelia import tls
+from Test.Kamaelia.Apps.Grey.support import FakeServer
+
+MailServer = Callable[..., FakeServer]
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Config:
+    return Config(database=tmp_path / "grey.sqlite3", listen=("127.0.0.1",), port=1)
+
+
+def pair_in(folder: Path, *, expired: bool = False) -> dict[str, Any]:
+    leaf = tls.certificate(expired=expired)
+    certificate, key = folder / "mx.pem", folder / "mx.key"
+    certificate.write_bytes(leaf.cert_chain_pems[0].bytes())
+    key.write_bytes(leaf.private_key_pem.bytes())
+    return {"tls_certificate": certificate, "tls_key": key}
+
+
+def test_all_that_is_there_is_no_problem(good: Config, tmp_path: Path) -> None:
+    assert Checks.surroundings(replace(good, **pair_in(tmp_path))) == []
+    assert Checks.pid_folder(good) == []
+    assert Checks.pid_folder(replace(good, pid_file=tmp_path / "pid")) == []
+    assert Checks.expiring(good) == []
+
+
+@pytest.mark.parametrize("setting", ["database", "greylist_log", "greylist_debuglog"])
+def test_a_missing_folder_is_said(good: Config, tmp_path: Path, setting: str) -> None:
+    (problem,) = Checks.surroundings(
+        replace(good, **{setting: tmp_path / "none" / "x"})  # type: ignore[arg-type]
+    )
+    assert problem.startswith(f"{setting} = ")
+    assert "make it" in problem
+
+
+def test_a_folder_that_may_not_be_written_is_said(
+    good: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (problem,) = Checks.surroundings(good)
+    assert "may not write" in problem
+
+
+def test_certificates_and_own_components_are_tried(good: Config, tmp_path: Path) -> None:
+    config = replace(
+        good,
+        tls_certificate=tmp_path / "none.pem",
+        backend_tls=ServerTLS.VERIFY,
+        backend_tls_ca=tmp_path / "none.ca",
+        before_decider=((tmp_path / "none.py", "Thing"),),
+    )
+    problems = Checks.surroundings(config)
+    assert len(problems) == 3
+    for problem, word in zip(problems, ("none.pem", "none.ca", "none.py"), strict=True):
+        assert word in problem
+    assert Checks.expiring(config) == []  # said already
+
+
+def test_an_expired_certificate_is_said(good: Config, tmp_path: Path) -> None:
+    config = replace(good, **pair_in(tmp_path, expired=True))
+    assert Checks.surroundings(config) == []
+    (line,) = Checks.expiring(config)
+    assert "has expired on 2020-01-01" in line
+    assert time.time() > tls.LONG_AGO.timestamp()
+
+
+def test_a_pid_file_in_a_strange_place_is_said(good: Config, tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (problem,) = Checks.pid_folder(replace(good, pid_file=folder / "pid"))
+    assert "others may write" in problem
+
+
+def test_ports_that_are_taken_are_said_unless_it_is_by_us(good: Config, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        config = replace(good, port=taken.getsockname()[1])
+        (warning,) = Checks.ports(config)
+        assert f"127.0.0.1 port {config.port}: Address already in use" in warning
+        config = replace(config, pid_file=tmp_path / "pid")
+        assert len(Checks.ports(config)) == 1
+        with PidFile(tmp_path / "pid"):
+            assert Checks.ports(config) == []
+    assert Checks.ports(config) == []
+
+
+def test_each_address_has_both_ports() -> None:
+    config = Config(listen=("127.0.0.1", "::1"), port=25, tls_port=465)
+    assert Checks.addresses_of(config) == [
+        ("127.0.0.1", 25),
+        ("::1", 25),
+        ("127.0.0.1", 465),
+        ("::1", 465),
+    ]
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        assert Checks.names_of([door]) == [door.getsockname()]
+
+
+def test_relaying_is_asked_about_only_if_it_is_to_be(mail_server: MailServer, good: Config) -> None:
+    server = mail_server()
+    config = replace(good, smtp_port=server.address[1], allowed_domains=frozenset({"example.org"}))
+    assert len(Checks.real_servers(config).problems) == 1
+    assert Checks.real_servers(replace(config, relay_check=False)).problems == []
+    assert len(Checks.real_servers(replace(config, relay_check=False)).notes) == 1
+
+
+def test_a_new_real_server_is_asked_before_it_is_used(
+    mail_server: MailServer, good: Config
+) -> None:
+    server = mail_server()
+    new = replace(good, smtp_port=server.address[1])
+    assert len(Checks.may_relay_now(good, new)) == 1
+    assert Checks.may_relay_now(new, replace(new, greylist_delay=5)) == []
+    assert Checks.may_relay_now(good, replace(new, relay_check=False)) == []
+    assert len(server.visits) == 1

@@ -1,0 +1,107 @@
+"""To become another user, for good: tried in processes of their own."""
+
+import os
+import pwd
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from Kamaelia.Apps.Grey.Privileges import PrivilegeError, become
+from Test.System.other_users import PACKAGES, python_for
+
+ROOT = Path(__file__).parents[4]
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+def in_a_process(code: str, python: str = "") -> subprocess.CompletedProcess[str]:
+    python = python or python_for("nobody") or ""
+    if not python:
+        pytest.skip("there is no Python that nobody may read")
+    head = "import os\nfrom Kamaelia.Apps.Grey.Privileges import PrivilegeError, become\n"
+    return subprocess.run(
+        [python, "-c", head + code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(PACKAGES)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@root_only
+def test_all_ids_change_and_there_is_no_way_back() -> None:
+    done = in_a_process(
+        "become('nobody')\n"
+        "print(os.getresuid(), os.getresgid(), 0 in os.getgroups())\n"
+        "status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
+        "print(*(int(status['Cap' + kind], 16) for kind in ('Prm', 'Eff', 'Inh', 'Amb')))\n"
+        "for back in (os.setuid, os.seteuid, os.setgid):\n"
+        "    try:\n"
+        "        back(0)\n"
+        "    except PermissionError:\n"
+        "        print('no way')\n"
+    )
+    entry = pwd.getpwnam("nobody")
+    uid, gid = entry.pw_uid, entry.pw_gid
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        f"({uid}, {uid}, {uid}) ({gid}, {gid}, {gid}) False",
+        "0 0 0 0",
+        *["no way"] * 3,
+    ]
+
+
+@root_only
+def test_who_is_no_longer_root_stays_who_he_is() -> None:
+    done = in_a_process(
+        "become('nobody')\n"
+        "become('nobody')\n"
+        "try:\n"
+        "    become('daemon')\n"
+        "except PrivilegeError as error:\n"
+        "    print(error)\n"
+    )
+    assert done.stderr == ""
+    assert done.stdout == "user = daemon: only root can become somebody else\n"
+
+
+@root_only
+def test_who_may_not_read_python_is_told_so_before_it_is_too_late() -> None:
+    done = in_a_process(
+        "os.access = lambda *_: False\n"
+        "try:\n"
+        "    become('nobody')\n"
+        "except PrivilegeError as error:\n"
+        "    print(error)\n"
+    )
+    assert done.stdout.startswith("user = nobody: may not read /")
+
+
+@root_only
+def test_root_is_nobody_to_become() -> None:
+    with pytest.raises(PrivilegeError, match="that is root"):
+        become("root")
+
+
+def test_a_user_who_is_not_there_is_said() -> None:
+    with pytest.raises(PrivilegeError, match="user = no-such-user: there is no such user"):
+        become("no-such-user")
+
+
+@root_only
+def test_a_way_back_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("setgroups", "setresgid", "setresuid"):  # a system on which nothing happens
+        monkeypatch.setattr(os, name, lambda *_: None)
+    with pytest.raises(PrivilegeError, match="could be had back"):
+        become("nobody")
+
+
+@root_only
+def test_a_refusal_of_the_system_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setgroups", refuse)
+    with pytest.raises(PrivilegeError, match="user = nobody: Operation not permitted"):
+        become("nobody")
