@@ -5,14 +5,16 @@ Everything that lets a recipient pass, defers or refuses it, in the order in whi
 
  1. client in `allowed_senders`                               pass, whoever it is for
  2. client in `allowed_sender_nets`                           pass, whoever it is for
- 3. recipient's domain is not ours                            reject: we are no relay
- 4. our domain, but a path hidden in the local part           reject: nor by the back door
- 5. client, sender and recipient in `whitelisted_triples`     pass
- 6. HELO, client and recipient in `nonstandard_triples`       pass
- 7. greylisting                                               `with_record` below
+ 3. client authenticated (not if `greylist_authenticated`)    pass, whoever it is for
+ 4. recipient's domain is not ours                            reject: we are no relay
+ 5. our domain, but a path hidden in the local part           reject: nor by the back door
+ 6. client, sender and recipient in `whitelisted_triples`     pass
+ 7. HELO, client and recipient in `nonstandard_triples`       pass
+ 8. greylisting                                               `with_record` below
 
-The first six need no record: `without_record` answers them, and the store is asked only when it
-gives None. Relaying stands before the white lists, so that no line in them can open a relay.
+The first seven need no record: `without_record` answers them (Rules.py), and the store is asked
+only when it gives None. Relaying stands before the white lists, so that no line in them can open a
+relay.
 The functions know no clock, file or network; they have an answer for every input.
 
 >>> from Kamaelia.Apps.Grey.Core.Types import Attempt, Policy
@@ -27,22 +29,20 @@ The functions know no clock, file or network; they have an answer for every inpu
 """
 
 from dataclasses import replace
+from functools import lru_cache
 
-from Kamaelia.Apps.Grey.Core.Normalise import fold_domain, triplet_of, wildcard_match
+from Kamaelia.Apps.Grey.Core.Normalise import triplet_of
+from Kamaelia.Apps.Grey.Core.Rules import Rules
 from Kamaelia.Apps.Grey.Core.Types import (
     Attempt,
     Decision,
     FailMode,
-    HeloRule,
     Policy,
     Reason,
     Record,
-    TripleRule,
     Triplet,
     Verdict,
 )
-
-_ROUTING_CHARACTERS = frozenset("%!@")
 
 
 def decide(attempt: Attempt, record: Record | None, policy: Policy, now: int) -> Decision:
@@ -52,32 +52,26 @@ def decide(attempt: Attempt, record: Record | None, policy: Policy, now: int) ->
 
 def without_record(attempt: Attempt, policy: Policy) -> Decision | None:
     """The decision if it does not depend on earlier attempts, else None."""
-    if attempt.client in policy.allowed_senders:
-        return Decision(Verdict.PASS, Reason.ALLOWED_SENDER)
-    if attempt.client in policy.allowed_sender_nets:
-        return Decision(Verdict.PASS, Reason.ALLOWED_NETWORK)
-    if not _is_ours(attempt, policy.allowed_domains):
-        return Decision(Verdict.REJECT, Reason.RELAY_DENIED)
-    # Quoted or not: Postfix takes the quotes off before it looks for a path (its parameter
-    # resolve_dequoted_address), and the real server may trust our address (row 5).
-    if not _ROUTING_CHARACTERS.isdisjoint(attempt.recipient_local):
-        return Decision(Verdict.REJECT, Reason.BAD_ROUTING)
-    if any(_fits_triple(rule, attempt) for rule in policy.whitelisted_triples):
-        return Decision(Verdict.PASS, Reason.WHITELISTED_TRIPLE)
-    if any(_fits_helo(rule, attempt) for rule in policy.nonstandard_triples):
-        return Decision(Verdict.PASS, Reason.WHITELISTED_HELO)
-    return None
+    return _rules(policy).without_record(attempt)
 
 
 def with_record(attempt: Attempt, record: Record | None, policy: Policy, now: int) -> Decision:
     """Greylisting proper: what the earlier attempts of this triplet mean now."""
-    triplet = triplet_of(attempt, policy)
+    rules = _rules(policy)
+    return with_triplet(rules.triplet_of(attempt), record, rules, now)
+
+
+def with_triplet(triplet: Triplet, record: Record | None, rules: Rules, now: int) -> Decision:
+    """The same for who has the attempt's triplet and the policy's rules at hand."""
+    policy = rules.policy
     if record is None:
         return _defer_afresh(triplet, policy, Record.started(now), Reason.NEW)
-    if policy.lifetimes.is_over(record, now):
+    if rules.lifetimes.is_over(record, now):
         return _begin_again(triplet, record, policy, now)
     if record.passed_at is not None:
-        return Decision(Verdict.PASS, Reason.KNOWN, 0, triplet, _passed(record, now))
+        renewed = now - record.passed_at >= rules.renew_seconds
+        news = _passed(record, now) if renewed else None  # most mail is from those: no row for it
+        return Decision(Verdict.PASS, Reason.KNOWN, 0, triplet, news)
     if record.first_seen > now:
         # The clock was set back: waiting for a time in the future could take for ever (row 23).
         again = Record.started(now, record.generation + 1)
@@ -91,13 +85,21 @@ def with_record(attempt: Attempt, record: Record | None, policy: Policy, now: in
     return Decision(Verdict.PASS, Reason.RETRIED, 0, triplet, _passed(record, now), waited)
 
 
+def when_too_many(triplet: Triplet, policy: Policy) -> Decision:
+    """The decision for a stranger of whose network there are too many already (row 15): as for
+    every stranger, but with nothing to remember."""
+    return Decision(Verdict.DEFER, Reason.TOO_MANY, policy.delay_seconds, triplet)
+
+
 def when_store_failed(attempt: Attempt, policy: Policy) -> Decision:
     """The decision while nobody can say what happened earlier. Failing open is for strangers'
     mail to our domains only: what needs no record is still decided as ever."""
     sure = without_record(attempt, policy)
-    if sure is not None:
-        return sure
-    triplet = triplet_of(attempt, policy)
+    return sure or without_store(triplet_of(attempt, policy), policy)
+
+
+def without_store(triplet: Triplet, policy: Policy) -> Decision:
+    """The same for an attempt that cannot be decided without a record."""
     if policy.store_failure is FailMode.ACCEPT:
         return Decision(Verdict.PASS, Reason.STORE_FAILED, 0, triplet)
     return Decision(Verdict.DEFER, Reason.STORE_FAILED, policy.delay_seconds, triplet)
@@ -124,31 +126,6 @@ def _passed(record: Record, now: int) -> Record:
     )
 
 
-def _is_ours(attempt: Attempt, domains: frozenset[str]) -> bool:
-    domain = fold_domain(attempt.recipient_domain)
-    if not domain:  # RFC 5321 4.5.1: every server takes mail for <postmaster>
-        return attempt.recipient_local.lower() == "postmaster"
-    if domain in domains or f".{domain}" in domains:
-        return True
-    dot = domain.find(".")
-    while dot >= 0:
-        if domain[dot:] in domains:
-            return True
-        dot = domain.find(".", dot + 1)
-    return False
-
-
-def _fits_triple(rule: TripleRule, attempt: Attempt) -> bool:
-    return (
-        wildcard_match(rule.recipient, attempt.recipient)
-        and wildcard_match("" if rule.sender == "<>" else rule.sender, attempt.sender)
-        and attempt.client in rule.networks
-    )
-
-
-def _fits_helo(rule: HeloRule, attempt: Attempt) -> bool:
-    return (
-        wildcard_match(rule.recipient, attempt.recipient)
-        and wildcard_match(rule.helo, attempt.helo)
-        and attempt.client in rule.networks
-    )
+# For callers that have a policy and no Rules. Few are in use at a time; the look-up costs what the
+# hash of the policy costs, so who decides much keeps Rules of its own.
+_rules = lru_cache(maxsize=8)(Rules)

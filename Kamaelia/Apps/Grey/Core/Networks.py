@@ -4,7 +4,8 @@ A set of networks that answers "is this address in it?" fast
 The lists of a greylister grow: a table of all mobile carriers has tens of thousands of networks,
 and the question is asked for every connection. So networks are kept by prefix length: one set of
 prefixes for each length that occurs. A question costs one look-up a length (at most 33 for IPv4,
-129 for IPv6, in practice a handful), however many networks there are.
+129 for IPv6, in practice a handful), however many networks there are. Answers are kept for a while:
+one client is asked about with each of its recipients.
 
 Networks are compared as numbers, never as text: `192.168.2` as a text prefix would also let in
 192.168.20.1 and 192.168.200.1.
@@ -29,6 +30,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+_MOST_ANSWERS = 4096
 _LONGEST_ADDRESS = 64  # an IPv6 address has at most 45 characters, the rest is room for a zone id
 _MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 section 2.5.5.2
 
@@ -36,7 +38,10 @@ _MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 section 2.5.5.2
 class Networks:
     """Networks(networks) -> a frozen set of networks: `address in networks`, `==`, hash, `len`."""
 
-    __slots__ = ("_members", "_tables")
+    __slots__ = ("_answers", "_members", "_tables")
+    _answers: dict[
+        str, bool
+    ]  # to what was asked as text; forgotten all at once when there are many
     _members: frozenset[Network]
     _tables: dict[int, dict[int, set[int]]]  # IP version -> bits right of the prefix -> prefixes
 
@@ -47,19 +52,32 @@ class Networks:
             host_bits = network.max_prefixlen - network.prefixlen
             prefix = int(network.network_address) >> host_bits
             tables[network.version].setdefault(host_bits, set()).add(prefix)
+        object.__setattr__(self, "_answers", {})
         object.__setattr__(self, "_members", members)
         object.__setattr__(self, "_tables", tables)
 
     def __contains__(self, address: object) -> bool:
         """Take text or an address; anything that is no address is in no network."""
-        if isinstance(address, str):
-            folded = _parse(address)
-        elif isinstance(address, IPv4Address | IPv6Address):
-            folded = _fold_address(address)
-        else:
-            folded = None
-        if folded is None:
+        if not self._members:
             return False
+        if isinstance(address, str):
+            answer = self._answers.get(address)
+            return self._look_up(address) if answer is None else answer
+        if isinstance(address, IPv4Address | IPv6Address):
+            return self._holds(_fold_address(address))
+        return False
+
+    def _look_up(self, text: str) -> bool:
+        if len(text) > _LONGEST_ADDRESS:  # a peer's text is not worth parsing then, nor keeping
+            return False
+        folded = parsed(text)
+        answer = folded is not None and self._holds(folded)
+        if len(self._answers) >= _MOST_ANSWERS:
+            self._answers.clear()
+        self._answers[text] = answer
+        return answer
+
+    def _holds(self, folded: Address) -> bool:
         number = int(folded)
         return any(
             number >> host_bits in prefixes
@@ -97,15 +115,10 @@ class Networks:
         raise AttributeError(f"Networks is frozen: cannot delete {name}")
 
 
-def _parse(text: str) -> Address | None:
-    if len(text) > _LONGEST_ADDRESS:  # a peer's text is not worth parsing then
-        return None
-    return _parsed(text)
-
-
-# One client is looked for in several lists, and again with each of its recipients.
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> Address | None:
+def parsed(text: str) -> Address | None:
+    """The address in a text, IPv4 in an IPv6 dress as IPv4; None if it is none. Kept for a while:
+    one client is looked for in several lists."""
     try:
         return _fold_address(ip_address(text))
     except ValueError:

@@ -16,8 +16,9 @@ True
 """
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
+from Kamaelia.Apps.Grey.Core.Networks import parsed
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Policy, Triplet
 
 # A path has at most 256 octets (RFC 5321 4.5.3.1.3), each at most `\\xNN` long once escaped. The
@@ -42,18 +43,17 @@ def network_of(address: str, prefix4: int, prefix6: int) -> str:
 # the rest of a decision.
 @lru_cache(maxsize=4096)
 def _network_of(address: str, prefix4: int, prefix6: int) -> str:
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
+    ip = parsed(address.partition("%")[0])
+    if ip is None:
         return _key_text(address)
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    prefix = prefix4 if isinstance(ip, IPv4Address) else prefix6
-    host_bits = ip.max_prefixlen - max(0, min(prefix, ip.max_prefixlen))
+    longest = ip.max_prefixlen
+    prefix = max(0, min(prefix4 if isinstance(ip, IPv4Address) else prefix6, longest))
+    first = int(ip) >> (longest - prefix) << (longest - prefix)
     # By hand: ip_network() takes three times as long, and the number of a low IPv6 address for
     # one of IPv4.
-    first = type(ip)(int(ip) >> host_bits << host_bits)
-    return f"{first}/{ip.max_prefixlen - host_bits}"
+    if isinstance(ip, IPv4Address):
+        return f"{first >> 24}.{first >> 16 & 255}.{first >> 8 & 255}.{first & 255}/{prefix}"
+    return f"{IPv6Address(first)}/{prefix}"
 
 
 def fold_address(text: str) -> str:
@@ -68,6 +68,8 @@ def fold_domain(text: str) -> str:
     Only case is folded. The Kelvin sign is left alone: it would become an ASCII `k`, and a
     domain that is not ours byte for byte would pass for one that is.
     """
+    if text.isascii():  # nearly always
+        return text.lower()
     return _KELVIN_SIGN.join(part.lower() for part in text.split(_KELVIN_SIGN))
 
 
@@ -86,11 +88,10 @@ def wildcard_match(pattern: str, text: str) -> bool:
     Not `fnmatch`: its brackets would take the address literal in `*@[192.0.2.1]` for a set of
     characters. The pieces are found from left to right, so no pattern can be made slow.
     """
-    first, *middle = pattern.casefold().split("*")
+    first, middle, last = _pieces(pattern)
     text = text.casefold()
-    if not middle:
+    if last is None:
         return text == first
-    last = middle.pop()
     if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
         return False
     place, end = len(first), len(text) - len(last)
@@ -102,7 +103,17 @@ def wildcard_match(pattern: str, text: str) -> bool:
     return True
 
 
+# Patterns come from the configuration: there is an end to them.
+@lru_cache(maxsize=4096)
+def _pieces(pattern: str) -> tuple[str, tuple[str, ...], str | None]:
+    """What stands before the first `*`, between them and behind the last (None: there is none)."""
+    first, *rest = pattern.casefold().split("*")
+    return (first, tuple(rest[:-1]), rest[-1]) if rest else (first, (), None)
+
+
 def _key_text(text: str) -> str:
+    if text.isascii():  # nearly always; then nothing below can happen
+        return text[:TEXT_LIMIT].lower()
     # Lone surrogates cannot be stored as UTF-8, so they are spelt out.
     folded = text[:TEXT_LIMIT].casefold()[:TEXT_LIMIT]
     return folded.encode("utf-8", "backslashreplace").decode("utf-8")[:TEXT_LIMIT]

@@ -2,7 +2,8 @@
 What the greylister talks about
 ===============================
 The messages and records of the decision. Every one of them is a frozen value, so that it can go
-through boxes, threads and logs without anybody asking who may change it.
+through boxes, threads and logs without anybody asking who may change it. Those of which several are
+made for each decision are frozen for mypy only (see `message`).
 
 The way of one recipient: a front door makes an `Attempt`, `Decide` turns it into a `Decision`,
 the decision carries the `Record` to be merged into the store under its `Triplet`.
@@ -15,12 +16,24 @@ the decision carries the `Record` to be merged into the store under its `Triplet
 1
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from Kamaelia.Apps.Grey.Core.Networks import Networks
+
+if TYPE_CHECKING:
+    # A checker is told that these are frozen, and refuses whoever sets a field of one.
+    from dataclasses import dataclass as message
+else:
+    _T = TypeVar("_T")
+    _Decorator = Callable[[type[_T]], type[_T]]
+
+    def message(*, frozen: bool, slots: bool, order: bool = False) -> _Decorator:
+        """As dataclass(frozen=True), but not frozen when it runs: to set each field of a new object
+        around the lock takes two thirds of its making, and a decision makes six."""
+        return dataclass(slots=slots, order=order, unsafe_hash=frozen)
 
 
 class Verdict(Enum):
@@ -36,6 +49,7 @@ class Reason(Enum):
 
     ALLOWED_SENDER = "allowed-sender"
     ALLOWED_NETWORK = "allowed-network"
+    AUTHENTICATED = "authenticated"  # to the mail server behind, which alone knows the passwords
     RELAY_DENIED = "relay-denied"
     BAD_ROUTING = "bad-routing"
     WHITELISTED_TRIPLE = "whitelisted-triple"
@@ -46,6 +60,7 @@ class Reason(Enum):
     KNOWN = "known"
     EXPIRED_WINDOW = "expired-window"  # came back, but so late that it counts as new
     EXPIRED_PASS = "expired-pass"  # noqa: S105 (was known, but not heard of for too long)
+    TOO_MANY = "too-many"  # new triplets from one network: deferred, and not remembered
     STORE_FAILED = "store-failed"
 
 
@@ -56,12 +71,27 @@ class FailMode(Enum):
     DEFER = "defer"
 
 
-@dataclass(frozen=True, slots=True)
+class Deliverable(Protocol):
+    """An inbox."""
+
+    def deliver(self, message: object) -> None: ...
+
+
+class Addressee(Protocol):
+    """A component, as far as an answer needs one."""
+
+    @property
+    def inboxes(self) -> Mapping[str, Deliverable]: ...
+
+
+@message(frozen=True, slots=True)
 class Attempt:
     """One RCPT. Addresses are text without <>; an empty sender is the null sender of bounces.
 
     `recipient_local` and `recipient_domain` are the two sides of the last unquoted @ of
     `recipient`, as the parser saw them: nobody takes an address apart a second time.
+    `authenticated`: the real mail server has taken this client's AUTH. The Decision goes to the
+    box that `reply_to` names, which must have no limit; None: out of the decider's "outbox".
     """
 
     client: str
@@ -71,9 +101,11 @@ class Attempt:
     session: str
     recipient_local: str
     recipient_domain: str
+    authenticated: bool = False
+    reply_to: tuple[Addressee, str] | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@message(frozen=True, slots=True, order=True)
 class Triplet:
     """The key of a record. Three fields, never one joined text: `a@b` + `c@d` and `a@bc` + `@d`
     must not meet. Made by `Normalise.triplet_of`, which keeps the fields short and encodable.
@@ -84,7 +116,7 @@ class Triplet:
     recipient: str
 
 
-@dataclass(frozen=True, slots=True)
+@message(frozen=True, slots=True)
 class Record:
     """What is remembered of a triplet; all times are whole seconds since the epoch.
 
@@ -121,6 +153,12 @@ class Lifetimes:
             return now - record.first_seen > self.window_seconds
         return now - record.passed_at > self.pass_seconds
 
+    @property
+    def renew_seconds(self) -> int:
+        """How old a pass must be for the next one to be worth remembering: known senders come all
+        the time, and a pass of weeks loses nothing by being an hour longer or shorter."""
+        return min(3600, self.pass_seconds // 100)
+
 
 @dataclass(frozen=True, slots=True)
 class TripleRule:
@@ -146,7 +184,8 @@ class Policy:
     """Everything a decision depends on, besides the attempt, its record and the time.
 
     `allowed_domains` are lower-case; `example.org` means that domain alone, `.example.org`
-    means it and every domain below it. The reasons for the default times are in
+    means it and every domain below it. `new_per_network` is how many triplets of one network may
+    become known in an hour, 0 for any number. The reasons for the default times are in
     Docs/operating/greylist.conf.md.
     """
 
@@ -158,6 +197,8 @@ class Policy:
     allowed_senders: Networks = field(default_factory=Networks)
     allowed_sender_nets: Networks = field(default_factory=Networks)
     allowed_domains: frozenset[str] = frozenset()
+    greylist_authenticated: bool = False
+    new_per_network: int = 1000
     whitelisted_triples: tuple[TripleRule, ...] = ()
     nonstandard_triples: tuple[HeloRule, ...] = ()
     store_failure: FailMode = FailMode.ACCEPT
@@ -167,7 +208,7 @@ class Policy:
         return Lifetimes(self.window_seconds, self.pass_seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@message(frozen=True, slots=True)
 class Decision:
     """The answer for one recipient, and what the store must merge (`record` None: nothing).
 
@@ -183,7 +224,7 @@ class Decision:
     waited_seconds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@message(frozen=True, slots=True)
 class Decided:
     """One decision with what it was about: for the mail log and the counters."""
 
@@ -195,20 +236,7 @@ class Decided:
 # --- what decider and store service say to each other; here because neither imports the other ---
 
 
-class Deliverable(Protocol):
-    """An inbox."""
-
-    def deliver(self, message: object) -> None: ...
-
-
-class Addressee(Protocol):
-    """A component, as far as an answer needs one."""
-
-    @property
-    def inboxes(self) -> Mapping[str, Deliverable]: ...
-
-
-@dataclass(frozen=True, slots=True)
+@message(frozen=True, slots=True)
 class Query:
     """What is known of this triplet? The `Answer` goes to that box of that component."""
 
@@ -216,15 +244,16 @@ class Query:
     reply_to: tuple[Addressee, str]
 
 
-@dataclass(frozen=True, slots=True)
+@message(frozen=True, slots=True)
 class Remember:
-    """Merge this record into the store. Not answered."""
+    """Merge this record into the store. Not answered. The record is made of what an `Answer` said
+    (or the triplet has none): the memory in front of the file takes it for all that is known."""
 
     triplet: Triplet
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
+@message(frozen=True, slots=True)
 class Answer:
     """The record, or None for a triplet never seen. `failed`: the store could not say."""
 

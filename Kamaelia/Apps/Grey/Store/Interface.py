@@ -18,11 +18,23 @@ A store belongs to one thread, the one that made it. Nothing in it waits for lon
 1000
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
+from Kamaelia.Apps.Grey.Store.Packing import News
+
+Rows = dict[bytes, bytes]
+"""Records as memory has them: key_of(triplet) -> packed(record), see Packing.py."""
+
+_OLDEST_MINUTES = 30 * 24 * 60
+
+
+def minute_of(first_seen: int, now: int) -> int:
+    """The minute to count a grey record in: its own, but all that are older than a month or from
+    the future as one, so that a strange file has no more minutes than another."""
+    return min(max(first_seen // 60, now // 60 - _OLDEST_MINUTES), now // 60 + 60)
 
 
 class StoreError(Exception):
@@ -38,15 +50,28 @@ class Store(Protocol):
     def merge(self, triplet: Triplet, record: Record) -> None:
         """Make `merge(what is known, record)` known."""
 
+    def merge_all(self, news: Sequence[News]) -> None:
+        """The same for many, each as `Packing.news_of` gives it; all of it or nothing."""
+
     def delete(self, triplet: Triplet) -> None:
         """Forget the triplet; unknown ones are no error."""
 
     def expire(
-        self, now: int, lifetimes: Lifetimes, after: Triplet | None, limit: int
+        self,
+        now: int,
+        lifetimes: Lifetimes,
+        after: Triplet | None,
+        limit: int,
+        greys: dict[int, int] | None = None,
     ) -> tuple[int, Triplet | None]:
         """Look at `limit` records in the order of their keys, from behind `after` (None: from the
         start), and delete those that are over. Gives how many went and the cursor for the next
-        call, None at the end."""
+        call, None at the end. Those that stay and have not passed are counted into `greys`, by the
+        minute in which they were first seen (first_seen // 60; see `minute_of`)."""
+
+    def load(self, after: Triplet | None, limit: int) -> tuple[Rows, Triplet | None]:
+        """`limit` records in the order of their keys, from behind `after` (None: from the start),
+        and the cursor for the next call, None at the end."""
 
     def count(self) -> int:
         """How many records there are."""

@@ -14,27 +14,54 @@ Rules:
 3. A store that cannot be read is closed, and opened again at the same pace. Until then a query that
    memory cannot answer has failed; what that means for the mail is a setting.
 4. Trouble is logged once a minute, not once a mail; its end is logged too.
-5. Sweeping is done in slices between requests. After the wall clock has jumped, sweeping waits a
-   day: a clock that is wrong by a year must not delete every pass before somebody sets it right.
+5. Sweeping is done in slices between requests, at the times that SweepTimes says. Records that have
+   not passed are counted by their age meanwhile: if there are more than `grey_records`, the next
+   round, at once, forgets the oldest, by the minute.
 """
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
 
 from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import Answer, Lifetimes, Query, Record, Remember, Triplet
-from Kamaelia.Apps.Grey.Store.Interface import Store, StoreError
+from Kamaelia.Apps.Grey.Store.Interface import Rows, Store, StoreError
+from Kamaelia.Apps.Grey.Store.Packing import News, key_of, news_of
+from Kamaelia.Apps.Grey.Store.SweepTimes import GRACE_SECONDS, SweepTimes
 
 log = logging.getLogger(__name__)
 
 UNWRITTEN_LIMIT = 100_000
+WRITE_LIMIT = 2000  # records a transaction: a tenth of a second at worst, queries wait for it
 SWEEP_SLICE = 500  # rows a turn: a few milliseconds, no request notices
-# Rows stay for an hour after their end, so that a late retry is logged as late and not as new.
-SWEEP_GRACE_SECONDS = 3600
+LOAD_SLICE = 500
+GREY_RECORDS = 1_000_000
 ALARM_SECONDS = 60.0
-JUMP_SECONDS = 3600.0
-SWEEP_PAUSE_AFTER_JUMP_SECONDS = 24 * 3600.0
 _LONGEST_SLEEP_SECONDS = 60.0
+_FOR_EVER = 2**40  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The next slice of the store for the memory in front of it, from behind `after`; answered by
+    a `Loaded`."""
+
+    after: Triplet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Rows in the order of the triplets. `upto`: the last of them, None if that was the end of the
+    store. `failed`: the store could not be read."""
+
+    rows: Rows
+    upto: Triplet | None = None
+    failed: bool = False
+
+
+Request = Query | Remember | Load | News
+Response = Answer | Loaded
 
 
 class Backoff:
@@ -72,6 +99,7 @@ class StoreKeeper:
         monotonic: Callable[[], float],
         sweep_interval: float = 600.0,
         gather_seconds: float = 0.05,
+        grey_records: int = GREY_RECORDS,
     ) -> None:
         self._open_store = open_store
         self._gather_seconds = gather_seconds
@@ -79,25 +107,32 @@ class StoreKeeper:
         self._lifetimes = lifetimes
         self._clock = clock
         self._monotonic = monotonic
-        self._sweep_interval = sweep_interval
+        self._grey_records = grey_records
+        self._greys: dict[int, int] = {}  # minute -> records that have not passed, as far as swept
+        self._greys_written = 0  # since the last round of the sweep
+        self._grey_since: int | None = None  # those first seen before that are too many
         self._store: Store | None = None
-        self._unwritten: dict[Triplet, Record] = {}
+        self._unwritten: dict[bytes, News] = {}
         self._dropped = 0
         self._opening, self._writing = Backoff(), Backoff()
         self._in_trouble = False
         self._alarmed_at = float("-inf")
-        self._sweep_at = monotonic() + sweep_interval
+        self._sweeps = SweepTimes(sweep_interval, clock(), monotonic())
         self._swept_to: Triplet | None = None
-        self._offset = clock() - monotonic()
 
-    def serve(self, requests: Iterable[Query | Remember]) -> tuple[Answer, ...]:
-        """Do the requests in their order; one answer for each query."""
-        answers = []
+    def serve(self, requests: Iterable[Request]) -> tuple[Response, ...]:
+        """Do the requests in their order; one answer for each Query and each Load."""
+        answers: list[Response] = []
         for request in requests:
-            if isinstance(request, Query):
+            if isinstance(request, tuple):
+                self._remember(request)
+            elif isinstance(request, Remember):
+                triplet = request.triplet
+                self._remember(news_of(key_of(triplet), triplet, request.record))
+            elif isinstance(request, Query):
                 answers.append(self._answer(request.triplet))
             else:
-                self._remember(request.triplet, request.record)
+                answers.append(self._load(request.after))
         return tuple(answers)
 
     def write(self) -> None:
@@ -105,17 +140,20 @@ class StoreKeeper:
         store = self._opened()
         if not self._unwritten or store is None or self._monotonic() < self._write_due_at():
             return
+        news = list(islice(self._unwritten.values(), WRITE_LIMIT))
         try:
             with store.batch():
-                for triplet, record in self._unwritten.items():
-                    store.merge(triplet, record)
+                store.merge_all(news)
         except StoreError as error:
             self._writing.failed(self._monotonic())
             self._alarm(error)
             return
-        self._unwritten.clear()
+        for one in news:
+            del self._unwritten[one[0]]
+            self._greys_written += _record_in(one).passed_at is None
         self._writing.reset()
-        self._gather_until = self._monotonic() + self._gather_seconds
+        if not self._unwritten:  # else the rest follows when what has come meanwhile is served
+            self._gather_until = self._monotonic() + self._gather_seconds
         self._recovered()
 
     def _write_due_at(self) -> float:
@@ -131,12 +169,12 @@ class StoreKeeper:
             store.tidy()
             more = self._sweep(store)
         except StoreError as error:
-            self._sweep_at = self._monotonic() + self._sweep_interval
+            self._sweeps.done(self._monotonic())
             self._alarm(error)
-            return self._until(self._sweep_at)
+            return self._until(self._sweeps.due_at)
         if more:
             return 0.0
-        due_at = self._sweep_at
+        due_at = self._sweeps.due_at
         if self._unwritten:
             due_at = min(due_at, self._write_due_at())
         return self._until(due_at)
@@ -146,7 +184,9 @@ class StoreKeeper:
         self._writing.reset()  # this is the last chance, however short ago the latest failure
         self._opening.reset()
         self._gather_until = float("-inf")
-        if self._unwritten:
+        left = -1
+        while self._unwritten and len(self._unwritten) != left:
+            left = len(self._unwritten)
             self.write()
         if self._unwritten:
             log.error("greylist store: %d records could not be written", len(self._unwritten))
@@ -155,7 +195,8 @@ class StoreKeeper:
             self._store = None
 
     def _answer(self, triplet: Triplet) -> Answer:
-        unwritten = self._unwritten.get(triplet)
+        news = self._unwritten.get(key_of(triplet)) if self._unwritten else None
+        unwritten = None if news is None else _record_in(news)
         store = self._opened()
         if store is not None:
             try:
@@ -168,31 +209,68 @@ class StoreKeeper:
                 return Answer(triplet, merge(known, unwritten))
         return Answer(triplet, unwritten, failed=unwritten is None)
 
-    def _remember(self, triplet: Triplet, record: Record) -> None:
-        waiting = self._unwritten.get(triplet)
+    def _load(self, after: Triplet | None) -> Loaded:
+        store = self._opened()
+        if store is not None:
+            try:
+                return Loaded(*store.load(after, LOAD_SLICE))
+            except StoreError as error:
+                self._give_up(store, error)
+        return Loaded({}, failed=True)
+
+    def _remember(self, news: News) -> None:
+        key = news[0]
+        waiting = self._unwritten.get(key)
         if waiting is None and len(self._unwritten) >= UNWRITTEN_LIMIT:
             del self._unwritten[next(iter(self._unwritten))]
             self._dropped += 1
-        self._unwritten[triplet] = record if waiting is None else merge(waiting, record)
+        if waiting is not None:
+            both = merge(_record_in(waiting), _record_in(news))
+            news = news_of(key, Triplet(*news[1:4]), both)
+        self._unwritten[key] = news
 
     def _sweep(self, store: Store) -> bool:
         """One slice, if one is due; True if the table has more."""
         now, wall = self._monotonic(), self._clock()
-        before, self._offset = self._offset, wall - now
-        if abs(self._offset - before) > JUMP_SECONDS:
-            log.warning(
-                "the clock has jumped by %.0f s: old greylist records are kept for another day",
-                self._offset - before,
-            )
-            self._sweep_at = now + SWEEP_PAUSE_AFTER_JUMP_SECONDS
-        if now < self._sweep_at:
+        due = self._sweeps.is_due(wall, now)
+        flooded = self._greys_written > self._grey_records // 4 or self._grey_since is not None
+        if not due and not flooded and self._swept_to is None:
             return False
-        limit = int(wall) - SWEEP_GRACE_SECONDS
-        removed, self._swept_to = store.expire(limit, self._lifetimes, self._swept_to, SWEEP_SLICE)
+        limit = int(wall) - GRACE_SECONDS
+        removed, self._swept_to = store.expire(
+            limit, self._allowed(limit, swept=due), self._swept_to, SWEEP_SLICE, self._greys
+        )
         log.debug("greylist store: %d old records removed", removed)
         if self._swept_to is None:
-            self._sweep_at = now + self._sweep_interval
-        return self._swept_to is not None
+            self._round_over()
+            if due:
+                self._sweeps.done(now)
+        return self._swept_to is not None or self._grey_since is not None
+
+    def _allowed(self, limit: int, *, swept: bool) -> Lifetimes:
+        """The lifetimes to sweep by: for ever if only the number of records is the reason, as after
+        a jump of the clock, and shorter for those that are too many."""
+        lifetimes = self._lifetimes if swept else Lifetimes(_FOR_EVER, _FOR_EVER)
+        if self._grey_since is None:
+            return lifetimes
+        return Lifetimes(limit - self._grey_since, lifetimes.pass_seconds)
+
+    def _round_over(self) -> None:
+        """Look whether there are more that have not passed than there may be."""
+        too_many = sum(self._greys.values()) - self._grey_records
+        self._grey_since = None
+        for minute in sorted(self._greys)[:-1]:  # never the newest: those are trying now
+            if too_many <= 0:
+                break
+            too_many -= self._greys[minute]
+            self._grey_since = (minute + 1) * 60
+        if self._grey_since is not None:
+            log.warning(
+                "greylist store: more than %d senders wait; the oldest are forgotten",
+                self._grey_records,
+            )
+        self._greys.clear()
+        self._greys_written = 0
 
     def _opened(self) -> Store | None:
         if self._store is None and self._monotonic() >= self._opening.due_at:
@@ -238,3 +316,7 @@ class StoreKeeper:
 
     def _until(self, due_at: float) -> float:
         return min(max(due_at - self._monotonic(), 0.001), _LONGEST_SLEEP_SECONDS)
+
+
+def _record_in(news: News) -> Record:
+    return Record(*news[4:])

@@ -12,11 +12,13 @@ of the process, so after a restart every stranger waits once more.
 """
 
 import heapq
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
+from Kamaelia.Apps.Grey.Store.Interface import Rows, minute_of
+from Kamaelia.Apps.Grey.Store.Packing import News, key_of, packed
 
 
 class MemoryStore:
@@ -34,18 +36,37 @@ class MemoryStore:
         self._note(triplet, known)
         self._records[triplet] = record if known is None else merge(known, record)
 
+    def merge_all(self, news: Sequence[News]) -> None:
+        with self.batch() if self._undo is None else nullcontext():
+            for one in news:
+                self.merge(Triplet(*one[1:4]), Record(*one[4:]))
+
     def delete(self, triplet: Triplet) -> None:
         self._note(triplet, self._records.pop(triplet, None))
 
     def expire(
-        self, now: int, lifetimes: Lifetimes, after: Triplet | None, limit: int
+        self,
+        now: int,
+        lifetimes: Lifetimes,
+        after: Triplet | None,
+        limit: int,
+        greys: dict[int, int] | None = None,
     ) -> tuple[int, Triplet | None]:
-        behind = (key for key in self._records if after is None or key > after)
-        keys = heapq.nsmallest(limit, behind)
+        keys = self._next_keys(after, limit)
         over = [key for key in keys if lifetimes.is_over(self._records[key], now)]
         for key in over:
             self.delete(key)
+        if greys is not None:
+            for record in filter(None, map(self._records.get, keys)):
+                if record.passed_at is None:
+                    minute = minute_of(record.first_seen, now)
+                    greys[minute] = greys.get(minute, 0) + 1
         return len(over), keys[-1] if len(keys) == limit else None
+
+    def load(self, after: Triplet | None, limit: int) -> tuple[Rows, Triplet | None]:
+        keys = self._next_keys(after, limit)
+        rows = {key_of(key): packed(self._records[key]) for key in keys}
+        return rows, keys[-1] if len(keys) == limit else None
 
     def count(self) -> int:
         return len(self._records)
@@ -71,6 +92,10 @@ class MemoryStore:
 
     def close(self) -> None:
         pass
+
+    def _next_keys(self, after: Triplet | None, limit: int) -> list[Triplet]:
+        behind = (key for key in self._records if after is None or key > after)
+        return heapq.nsmallest(limit, behind)
 
     def _note(self, triplet: Triplet, before: Record | None) -> None:
         if self._undo is not None:

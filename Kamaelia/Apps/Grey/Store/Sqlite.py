@@ -24,17 +24,18 @@ second; it is switched off, and `tidy` does that work between batches.
 """
 
 import contextlib
+import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Store.DatabaseFile import claim, set_aside
-from Kamaelia.Apps.Grey.Store.Interface import StoreError
+from Kamaelia.Apps.Grey.Store.Interface import Rows, StoreError, minute_of
+from Kamaelia.Apps.Grey.Store.Packing import News, key_of_fields, packed_fields
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,26 @@ CREATE TABLE records (
 ) STRICT, WITHOUT ROWID
 """
 _GET = f"SELECT {', '.join(_VALUES)} FROM records WHERE network=? AND sender=? AND recipient=?"  # noqa: S608 (constants only)
-_PUT = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# Core/Merge.py in SQL: of two generations the later one whole, else each field its own way. A merge
+# that reads the old row in Python would hand the interpreter's lock to and fro for each row, and
+# wait five milliseconds each time while the scheduler is busy.
+_MERGE = """ ON CONFLICT (network, sender, recipient) DO UPDATE SET
+    generation = excluded.generation,
+    first_seen = CASE WHEN excluded.generation > generation THEN excluded.first_seen
+        ELSE min(first_seen, excluded.first_seen) END,
+    last_seen = CASE WHEN excluded.generation > generation THEN excluded.last_seen
+        ELSE max(last_seen, excluded.last_seen) END,
+    passed_at = CASE WHEN excluded.generation > generation THEN excluded.passed_at
+        ELSE coalesce(max(passed_at, excluded.passed_at), passed_at, excluded.passed_at) END,
+    deferred = CASE WHEN excluded.generation > generation THEN excluded.deferred
+        ELSE max(deferred, excluded.deferred) END,
+    passed = CASE WHEN excluded.generation > generation THEN excluded.passed
+        ELSE max(passed, excluded.passed) END
+WHERE excluded.generation >= generation"""
+_PUT = {  # rows a statement -> the statement: few, so that SQLite's module keeps all of them ready
+    rows: f"INSERT INTO records VALUES {','.join(['(?,?,?,?,?,?,?,?,?)'] * rows)}{_MERGE}"  # noqa: S608
+    for rows in (256, 16, 1)
+}
 _DELETE = "DELETE FROM records WHERE network=? AND sender=? AND recipient=?"
 _FIRST_SLICE = "SELECT * FROM records ORDER BY network, sender, recipient LIMIT ?"
 _NEXT_SLICE = (
@@ -59,6 +79,14 @@ _NEXT_SLICE = (
     " ORDER BY network, sender, recipient LIMIT ?"
 )
 _SCAN_SLICE = 500
+_FAR = 2**40  # seconds
+_BEHIND = "(network, sender, recipient) > (?, ?, ?)"
+_UP_TO = "(network, sender, recipient) <= (?, ?, ?)"
+_BY_KEY = "ORDER BY network, sender, recipient"
+# One row that holds all, column by column: fetched one by one, each would cost a wait for the
+# interpreter's lock, and a list each the attention of the garbage collector.
+_LOAD = f"SELECT {', '.join(f'json_group_array({name})' for name in _KEY + _VALUES)} FROM ({{}})"  # noqa: S608
+_IS_OVER = "CASE WHEN passed_at IS NULL THEN ? - first_seen > ? ELSE ? - passed_at > ? END"
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _CURES = {
@@ -100,6 +128,7 @@ class SqliteStore:
         self._checkpoint_bytes = checkpoint_bytes
         self._checkpoint_at = checkpoint_bytes
         self._in_batch = False
+        self._opened_as: tuple[int, int] | None = None
         self._connection = self._open()
 
     def get(self, triplet: Triplet) -> Record | None:
@@ -107,24 +136,79 @@ class SqliteStore:
         return Record(*rows[0]) if rows else None
 
     def merge(self, triplet: Triplet, record: Record) -> None:
+        self._execute(_PUT[1], *_key(triplet), *_values(record))
+
+    def merge_all(self, news: Sequence[News]) -> None:
         with self._transaction():
-            known = self.get(triplet)
-            merged = record if known is None else merge(known, record)
-            if merged != known:
-                self._execute(_PUT, *_key(triplet), *_values(merged))
+            done = 0
+            for rows, statement in _PUT.items():
+                while len(news) - done >= rows:
+                    values: list[str | int | None] = []
+                    for one in news[done : done + rows]:
+                        values += one[1:]
+                    self._execute(statement, *values)
+                    done += rows
 
     def delete(self, triplet: Triplet) -> None:
         self._execute(_DELETE, *_key(triplet))
 
     def expire(
-        self, now: int, lifetimes: Lifetimes, after: Triplet | None, limit: int
+        self,
+        now: int,
+        lifetimes: Lifetimes,
+        after: Triplet | None,
+        limit: int,
+        greys: dict[int, int] | None = None,
     ) -> tuple[int, Triplet | None]:
+        # All of it in SQLite, which lets others run meanwhile.
         with self._transaction():
-            records = self._slice(after, limit)
-            over = [triplet for triplet, record in records if lifetimes.is_over(record, now)]
-            for triplet in over:
-                self.delete(triplet)
-        return len(over), records[-1][0] if len(records) == limit else None
+            where, key = ("TRUE", ()) if after is None else (_BEHIND, _key(after))
+            last = self._execute(
+                f"SELECT network, sender, recipient FROM records WHERE {where} {_BY_KEY}"  # noqa: S608
+                " LIMIT 1 OFFSET ?",
+                *key,
+                limit - 1,
+            )
+            if last:
+                where, key = f"{where} AND {_UP_TO}", (*key, *last[0])
+            window, passing = lifetimes.window_seconds, lifetimes.pass_seconds
+            self._execute(
+                f"DELETE FROM records WHERE {where} AND {_IS_OVER}",  # noqa: S608
+                *key,
+                now,
+                window,
+                now,
+                passing,
+            )
+            removed: int = self._execute("SELECT changes()")[0][0]
+            if greys is not None:
+                self._count_greys(where, key, now, greys)
+        return removed, Triplet(*last[0]) if last else None
+
+    def _count_greys(
+        self, where: str, key: tuple[str, ...], now: int, greys: dict[int, int]
+    ) -> None:
+        counts = self._execute(
+            f"SELECT min(max(first_seen, ?), ?) / 60, count(*) FROM records WHERE {where}"  # noqa: S608
+            " AND passed_at IS NULL GROUP BY 1",
+            minute_of(-1, now) * 60,
+            minute_of(_FAR, now) * 60,
+            *key,
+        )
+        for minute, number in counts:
+            greys[minute] = greys.get(minute, 0) + number
+
+    def load(self, after: Triplet | None, limit: int) -> tuple[Rows, Triplet | None]:
+        if after is None:
+            columns = self._execute(_LOAD.format(_FIRST_SLICE), limit)[0]
+        else:
+            columns = self._execute(_LOAD.format(_NEXT_SLICE), *_key(after), limit)[0]
+        try:
+            found = list(zip(*map(json.loads, columns), strict=True))
+        except ValueError as error:
+            raise StoreError(f"{self._path}: holds what is no text ({error})") from error
+        rows = {key_of_fields(*row[:3]): packed_fields(*row[3:]) for row in found}
+        return rows, Triplet(*found[-1][:3]) if len(found) == limit else None
 
     def count(self) -> int:
         number: int = self._execute("SELECT count(*) FROM records")[0][0]
@@ -155,7 +239,11 @@ class SqliteStore:
             self._in_batch = False
 
     def tidy(self) -> None:
-        """Move the journal into the database once it is long enough."""
+        """Move the journal into the database once it is long enough. A file that another process
+        has set aside is left to it: this one goes on in the new one."""
+        if self._opened_as != self._there_is():
+            self.close()
+            self._connection = self._open()
         try:
             size = self._companion("-wal").stat().st_size
         except FileNotFoundError:
@@ -182,6 +270,7 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         claim(self._path)
+        self._opened_as = self._there_is()
         try:
             return self._connect()
         except (sqlite3.Error, _UnusableError) as error:
@@ -189,6 +278,7 @@ class SqliteStore:
                 raise _explained(self._path, error) from error
             self._set_aside(error)
         claim(self._path)
+        self._opened_as = self._there_is()
         try:
             return self._connect()
         except (sqlite3.Error, _UnusableError) as error:  # a new file too: it is the disk
@@ -220,9 +310,10 @@ class SqliteStore:
             return
         if application != _APPLICATION_ID:
             raise _UnusableError("it is the database of another program")
-        if version > SCHEMA_VERSION:
+        if version != SCHEMA_VERSION:
+            age = "newer" if version > SCHEMA_VERSION else "older"
             raise _UnusableError(
-                f"it was written by a newer version of this program (schema {version})"
+                f"it was written by a {age} version of this program (schema {version})"
             )
         columns = connection.execute("SELECT name FROM pragma_table_info('records')").fetchall()
         if tuple(name for (name,) in columns) != _KEY + _VALUES:
@@ -268,7 +359,16 @@ class SqliteStore:
             raise StoreError(f"{self._path}: was set aside in the middle of a batch: do it again")
         return self._execute(statement, *values)
 
+    def _there_is(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:  # nothing, or nothing that we may look at: opening says more
+            return None
+        return found.st_dev, found.st_ino
+
     def _set_aside(self, error: Exception) -> None:
+        if self._opened_as != self._there_is():
+            return  # another process has done so, and the file that is there now is a new one
         kept = set_aside(self._path, self._clock())
         log.critical(
             "%s cannot be used (%s): kept as %s, starting with an empty store",
@@ -296,11 +396,21 @@ def _key(triplet: Triplet) -> tuple[str, str, str]:
 
 
 def _values(record: Record) -> tuple[int | None, ...]:
-    return tuple(getattr(record, name) for name in _VALUES)
+    return (
+        record.generation,
+        record.first_seen,
+        record.last_seen,
+        record.passed_at,
+        record.deferred,
+        record.passed,
+    )
 
 
 def _create(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone()[0]:
+        connection.execute("ROLLBACK")  # another process was faster
+        return
     connection.execute(_CREATE)
     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -2,10 +2,18 @@
 The one owner of the store
 ==========================
 Everybody who wants to know or to remember something sends it to the one `StoreService` of the
-process. It hands all requests that came in a turn to a thread as one group, and the thread writes
-each group as one transaction: nobody in the event loop ever waits for a disk. One group is being
-worked on and one lies ready; while they do, the next grows, so the busier it is, the larger the
-groups and the cheaper each request.
+process. It answers from memory, in the moment in which it is asked: the `Answer` is in the asker's
+box when his send() returns. Behind the memory is a thread with the store, into which everything
+remembered is written in batches; nobody in the event loop ever waits for a disk.
+
+* At the start the store is read into memory, slice by slice, while mail flows: until the slice of
+  a triplet has come, and for ever if there are more records than `memory_records`, what memory
+  does not know is asked of the thread and answered later.
+* With `shared` the file belongs to several processes. Then only a pass that is in memory is
+  answered from there, for a pass is the end of the story; for all else the file is asked first.
+* What the thread is to do, it gets in groups: queries at once, the rest after `GATHER_SECONDS`. One
+  group is being worked on and one lies ready; the busier it is, the larger the groups and the
+  cheaper each request.
 
 Example Usage
 -------------
@@ -19,33 +27,61 @@ Shutdown: on either message at "control" everything remembered is written, the s
 the message goes on. Faults of the store are dealt with in Keeper.py; they never stop the service.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from Axon.AtOnce import act_at_once
+from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import ipc, newComponent, producerFinished
 from Axon.ThreadedComponent import threadedcomponent
-from Kamaelia.Apps.Grey.Core.Types import Addressee, Answer, Lifetimes, Query, Remember
+from Kamaelia.Apps.Grey.Core.Types import (
+    Addressee,
+    Answer,
+    Lifetimes,
+    Query,
+    Record,
+    Remember,
+    Triplet,
+)
 from Kamaelia.Apps.Grey.Store.Interface import Store
-from Kamaelia.Apps.Grey.Store.Keeper import StoreKeeper
+from Kamaelia.Apps.Grey.Store.Keeper import (
+    GREY_RECORDS,
+    Load,
+    Loaded,
+    Request,
+    StoreKeeper,
+)
+from Kamaelia.Apps.Grey.Store.Packing import has_passed, key_of, news_of
+from Kamaelia.Apps.Grey.Store.ServingMap import ServingMap
+from Kamaelia.Apps.Grey.Store.SweepTimes import GRACE_SECONDS, SweepTimes
 
-Group = tuple[Query | Remember, ...]
+log = logging.getLogger(__name__)
 
+MEMORY_RECORDS = 1_000_000  # some 180 bytes each
 GROUP_LIMIT = 1000  # requests: a group takes the thread some 30 ms, decisions wait at most 2 s
 WAITING_LIMIT = 100_000
+GATHER_SECONDS = 0.05
+LOAD_PAUSE_SECONDS = 0.001  # between slices, for the thread shares the interpreter with the mail
+LOAD_AGAIN_SECONDS = 60.0  # after the store could not be read
+SWEEP_SLICE = 500
+SWEEP_PAUSE_SECONDS = 0.02
 _GROUPS_OUT = 2  # one in work, one ready
+_NEVER = float("inf")
 
 
 class StoreWorker(threadedcomponent):
-    """StoreWorker(open_store, lifetimes, clock, sweep_interval) -> the thread with the store."""
+    """StoreWorker(open_store, lifetimes, clock, sweep_interval, grey_records) -> the thread with
+    the store."""
 
     Inboxes = {
-        "inbox": "tuple[Query | Remember, ...]: one group of requests",
+        "inbox": "tuple[Query | Remember | News | Load, ...]: one group of requests",
         "control": "producerFinished or shutdownMicroprocess: finish what arrived, then close",
     }
     Outboxes = {
-        "outbox": "tuple[Answer, ...]: for each group, the answers to its queries in order",
+        "outbox": "tuple[Answer | Loaded, ...]: for each group, the answers in order",
         "signal": "producerFinished or shutdownMicroprocess: all is written, the store closed",
     }
 
@@ -57,12 +93,14 @@ class StoreWorker(threadedcomponent):
         lifetimes: Lifetimes,
         clock: Callable[[], float] = time.time,
         sweep_interval: float = 600.0,
+        grey_records: int = GREY_RECORDS,
     ) -> None:
         super().__init__()
         self._open_store = open_store
         self._lifetimes = lifetimes
         self._clock = clock
         self._sweep_interval = sweep_interval
+        self._grey_records = grey_records
 
     def main(self) -> None:
         """In the thread of its own, so no generator."""
@@ -72,6 +110,7 @@ class StoreWorker(threadedcomponent):
             clock=self._clock,
             monotonic=self.scheduler.clock if self.scheduler else time.monotonic,
             sweep_interval=self._sweep_interval,
+            grey_records=self._grey_records,
         )
         try:
             stop = self._serve(keeper)
@@ -94,19 +133,22 @@ class StoreWorker(threadedcomponent):
 
 
 class StoreService(component):
-    """StoreService(open_store, lifetimes, clock=time.time, sweep_interval=600.0) -> Query and
-    Remember in, each Answer to the box that its query names."""
+    """StoreService(open_store, lifetimes, clock=time.time, sweep_interval=600.0, ...) -> Query and
+    Remember in, each Answer to the box that its query names, which must have no limit.
+
+    memory_records: how many records are kept in memory. grey_records: how many that have not passed
+    are kept in the store. shared: other processes write to the same store."""
 
     Inboxes = {
-        "inbox": "Query or Remember: from anybody, in any number",
+        "inbox": "Query or Remember: from anybody, in any number; acted on at once",
         "control": "producerFinished or shutdownMicroprocess: write everything, then end",
-        "_answers": "tuple[Answer, ...]: from the worker, one tuple a group",
+        "_answers": "tuple[Answer | Loaded, ...]: from the worker, one tuple a group",
         "_worker": "producerFinished: the worker has closed the store",
     }
     Outboxes = {
         "outbox": "object: not used, answers go to the boxes that the queries name",
         "signal": "producerFinished or shutdownMicroprocess: the one that came in",
-        "_groups": "tuple[Query | Remember, ...]: to the worker",
+        "_groups": "tuple[Query | News | Load, ...]: to the worker",
         "_stop": "producerFinished: to the worker, after the last group",
     }
 
@@ -119,59 +161,238 @@ class StoreService(component):
         clock: Callable[[], float] = time.time,
         sweep_interval: float = 600.0,
         waiting_limit: int = WAITING_LIMIT,
+        *,
+        memory_records: int = MEMORY_RECORDS,
+        grey_records: int = GREY_RECORDS,
+        shared: bool = False,
     ) -> None:
         super().__init__()
+        self._lifetimes = lifetimes
+        self._clock = clock
+        self._sweep_interval = sweep_interval
         self._waiting_limit = waiting_limit
-        self._waiting: deque[Query | Remember] = deque()
-        self._out: deque[list[tuple[Addressee, str]]] = deque()  # for each group, whom to answer
-        self._worker = StoreWorker(open_store, lifetimes, clock, sweep_interval)
+        self._memory_records = memory_records
+        self._shared = shared
+        self._records = ServingMap(memory_records)
+        self._last: tuple[Triplet | None, bytes] = (None, b"")  # the key of the latest triplet
+        # What is in memory of the store: all of it, or all up to that triplet, or some.
+        self._complete = False
+        self._loaded_to: Triplet | None = None
+        self._overfull = False  # there was no room for all
+        self._load_at = 0.0  # when to ask for the next slice
+        self._loading = False  # it has been asked for
+        self._sweeping = SweepTimes(sweep_interval, 0.0, 0.0)  # begins with main
+        self._sweep_at = _NEVER
+        self._waiting: deque[Request] = deque()
+        self._hand_over_at = _NEVER
+        self._out: deque[list[tuple[Addressee, str] | None]] = deque()  # for each group, to whom
+        self._closing = False
+        self._worker = StoreWorker(open_store, lifetimes, clock, sweep_interval, grey_records)
         self.link((self, "_groups"), (self._worker, "inbox"))
         self.link((self, "_stop"), (self._worker, "control"))
         self.link((self._worker, "outbox"), (self, "_answers"))
         self.link((self._worker, "signal"), (self, "_worker"))
         self.addChildren(self._worker)
 
+    @property
+    def in_memory(self) -> int:
+        """How many records are in memory."""
+        return len(self._records)
+
+    @property
+    def complete(self) -> bool:
+        """Whether memory has all that the store has."""
+        return self._complete
+
     def main(self) -> Iterator[object]:
         yield newComponent(self._worker)
+        now = self.now()
+        self._sweeping = SweepTimes(self._sweep_interval, self._clock(), now)
+        self._sweep_at = self._sweeping.due_at
+        act_at_once(self, "inbox", self._take)  # not before: it has no clock to go by until now
         stop: ipc | None = None
         while stop is None or self._waiting or self._out:
-            if not self.anyReady():
-                self.pause()
+            self._work(now, stopping=stop is not None)
+            # Told to stop, and the last answer has come: nothing would wake us any more.
+            if not self.anyReady() and (stop is None or self._waiting or self._out):
+                self._sleep(now)
             yield 1
+            now = self.now()
             stop = self.told_to_stop()
-            self._work()
+        self._closing = True
         self.send(producerFinished(self), "_stop")
         while not self.dataReady("_worker"):
             self.pause()
             yield 1
-        for request in self.Inbox("inbox"):
-            self._refuse(request)
         self.removeChild(self._worker)
         self.send(stop, "signal")
 
-    def _work(self) -> None:
+    # --- in the turn of whoever asks ---
+
+    def _take(self, request: Query | Remember) -> None:
+        if isinstance(request, Query):
+            self._answer(request)
+        else:
+            self._remember(request)
+
+    def _answer(self, query: Query) -> None:
+        triplet = query.triplet
+        key = key_of(triplet)
+        self._last = (triplet, key)  # the Remember that comes of it has the same
+        record = self._records.get(key)
+        if self._shared:
+            sure = (
+                record is not None
+                and record.passed_at is not None
+                and not self._lifetimes.is_over(record, int(self._clock()))
+            )
+        elif record is not None or self._complete:
+            sure = True
+        else:
+            sure = self._loaded_to is not None and triplet <= self._loaded_to
+        if not sure:
+            self._ask_the_store(query)
+            return
+        addressee, boxname = query.reply_to
+        box = addressee.inboxes.get(boxname)
+        if box is not None:
+            box.deliver(Answer(triplet, record))
+
+    def _ask_the_store(self, query: Query) -> None:
+        if self._closing or len(self._waiting) >= self._waiting_limit:
+            self._deliver_late(Answer(query.triplet, failed=True), query.reply_to)
+            return
+        self._waiting.append(query)
+        if self._hand_over_at:
+            self._hand_over_at = 0.0
+            self.unpause()
+
+    def _remember(self, request: Remember) -> None:
+        triplet, record = request.triplet, request.record
+        known, key = self._last
+        if triplet is not known:
+            key = key_of(triplet)
+        if not self._shared or record.passed_at is not None:
+            self._keep(key, record)
+        # Dropped when it is too much: memory has it, and a restart makes its sender wait once more.
+        if not self._closing and len(self._waiting) < self._waiting_limit:
+            self._waiting.append(news_of(key, triplet, record))
+            if self._hand_over_at == _NEVER:
+                self._hand_over_at = self.now() + GATHER_SECONDS
+                self.unpause()
+
+    def _keep(self, key: bytes, record: Record) -> None:
+        self._records.merge(key, record)
+        if self._records.evicted and not self._overfull:
+            self._give_up_completeness()
+
+    def _give_up_completeness(self) -> None:
+        """From now on what memory does not know may yet be in the store."""
+        self._overfull = True
+        self._complete, self._loaded_to, self._load_at = False, None, _NEVER
+        log.info(
+            "the greylist has more records than memory_records allows in memory (%d): the store is"
+            " asked for the others",
+            self._memory_records,
+        )
+
+    # --- in its own turns ---
+
+    def _work(self, now: float, *, stopping: bool) -> None:
         for answers in self.Inbox("_answers"):
-            for (addressee, boxname), answer in zip(self._out.popleft(), answers, strict=True):
-                addressee.inboxes[boxname].deliver(answer)
-        for request in self.Inbox("inbox"):
-            if len(self._waiting) < self._waiting_limit:
-                self._waiting.append(request)
-            else:
-                self._refuse(request)
-        while self._waiting and len(self._out) < _GROUPS_OUT:
-            self._hand_over()
+            for reply_to, answer in zip(self._out.popleft(), answers, strict=True):
+                if isinstance(answer, Loaded):
+                    self._loaded(answer, now)
+                elif reply_to is not None:
+                    self._pass_on(answer, reply_to)
+        if not stopping:
+            if now >= self._load_at:
+                self._load_at, self._loading = _NEVER, True
+                self._waiting.append(Load(self._loaded_to))
+                self._hand_over_at = 0.0
+            if now >= self._sweep_at:
+                self._sweep(now)
+        if stopping or now >= self._hand_over_at:
+            while self._waiting and len(self._out) < _GROUPS_OUT:
+                self._hand_over()
+            if not self._waiting:
+                self._hand_over_at = _NEVER
 
     def _hand_over(self) -> None:
         size = min(len(self._waiting), GROUP_LIMIT)
-        group: Group = tuple(self._waiting.popleft() for _ in range(size))
-        self._out.append([request.reply_to for request in group if isinstance(request, Query)])
+        group = tuple(self._waiting.popleft() for _ in range(size))
+        self._out.append(
+            [
+                request.reply_to if isinstance(request, Query) else None
+                for request in group
+                if not isinstance(request, tuple)
+            ]
+        )
         self.send(group, "_groups")
 
-    def _refuse(self, request: Query | Remember) -> None:
-        # A Remember is dropped: its sender has to wait once more, that is all.
-        if isinstance(request, Query):
-            addressee, boxname = request.reply_to
-            addressee.inboxes[boxname].deliver(Answer(request.triplet, failed=True))
+    def _pass_on(self, answer: Answer, reply_to: tuple[Addressee, str]) -> None:
+        """The store's answer; together with what has been remembered since the question."""
+        key = key_of(answer.triplet)
+        record = answer.record
+        if record is not None and (not self._shared or record.passed_at is not None):
+            self._keep(key, record)
+        known = self._records.get(key)
+        if known is not None:
+            answer = Answer(answer.triplet, known)
+        self._deliver_late(answer, reply_to)
+
+    def _deliver_late(self, answer: Answer, reply_to: tuple[Addressee, str]) -> None:
+        """A box that is full or none is the fault of one, and this service is for all."""
+        addressee, boxname = reply_to
+        box = addressee.inboxes.get(boxname)
+        try:
+            if box is not None:
+                box.deliver(answer)
+        except noSpaceInBox:
+            log.warning("an answer of the greylist store was dropped: %s is full", boxname)
+
+    def _loaded(self, loaded: Loaded, now: float) -> None:
+        self._loading = False
+        if self._overfull:
+            return
+        if loaded.failed:
+            self._load_at = now + LOAD_AGAIN_SECONDS
+            return
+        rows = loaded.rows
+        if self._shared:  # of others the store is asked in any case
+            rows = {key: data for key, data in rows.items() if has_passed(data)}
+        if len(self._records) + len(rows) > self._memory_records:
+            self._give_up_completeness()
+            return
+        self._records.load(rows)
+        self._loaded_to = loaded.upto
+        if loaded.upto is not None:
+            self._load_at = now + LOAD_PAUSE_SECONDS
+        else:
+            self._complete = not self._shared
+            log.debug("greylist store: %d records in memory", len(self._records))
+
+    def _sweep(self, now: float) -> None:
+        if not self._sweeping.is_due(self._clock(), now):
+            self._sweep_at = self._sweeping.due_at
+            return
+        self._records.sweep(int(self._clock()) - GRACE_SECONDS, self._lifetimes, SWEEP_SLICE)
+        self._sweep_at = now + SWEEP_PAUSE_SECONDS
+        if self._records.at_start:
+            self._sweeping.done(now)
+            self._sweep_at = self._sweeping.due_at
+            if self._overfull and len(self._records) < self._memory_records * 3 // 4:
+                self._load_afresh(now)
+
+    def _load_afresh(self, now: float) -> None:
+        if not self._loading:  # else that slice would be taken for the first one
+            self._overfull, self._load_at = False, now
+            self._records.evicted = 0
+
+    def _sleep(self, now: float) -> None:
+        busy = len(self._out) >= _GROUPS_OUT  # nothing can be handed over before an answer comes
+        due_at = min(self._load_at, self._sweep_at, _NEVER if busy else self._hand_over_at)
+        self.pause(None if due_at == _NEVER else max(0.0, due_at - now))
 
 
 __kamaelia_components__ = (StoreWorker, StoreService)

@@ -1,17 +1,22 @@
 """GreylistDecider: decisions in order, each with its reason, also when the store is slow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from Axon.AtOnce import act_at_once
+from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
-from Axon.Testing import FakeClock, drive, virtual_scheduler
+from Axon.Testing import FakeClock, drive, step, virtual_scheduler
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Normalise import triplet_of
 from Kamaelia.Apps.Grey.Core.Types import (
+    Addressee,
     Answer,
     Attempt,
     Decided,
@@ -28,6 +33,7 @@ from Kamaelia.Apps.Grey.Core.Types import (
 from Kamaelia.Apps.Grey.GreylistDecider import ANSWER_SECONDS, GreylistDecider
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
+from Test.Kamaelia.shutdown import Ends
 
 NOW = 1_740_812_400.25
 POLICY = Policy(
@@ -37,9 +43,18 @@ POLICY = Policy(
 )
 
 
-def attempt(name: str, client: str = "192.0.2.7") -> Attempt:
+def attempt(
+    name: str, client: str = "192.0.2.7", reply_to: tuple[Addressee, str] | None = None
+) -> Attempt:
     return Attempt(
-        client, "mx", "a@example.net", f"{name}@example.org", "k3f9", name, "example.org"
+        client,
+        "mx",
+        "a@example.net",
+        f"{name}@example.org",
+        "k3f9",
+        name,
+        "example.org",
+        reply_to=reply_to,
     )
 
 
@@ -169,7 +184,7 @@ def test_the_store_is_asked_only_when_it_must_be() -> None:
     assert store.remembered == {}
 
 
-def test_decisions_keep_the_order_of_attempts_whatever_comes_first() -> None:
+def test_decisions_for_one_box_keep_the_order_of_its_attempts() -> None:
     store = FakeStore({triplet("c"): Record.started(int(NOW) - 60)})
     store.backwards = True
     run = Run(store).go(attempt("b"), attempt("x", client="127.0.0.1"), attempt("c"), attempt("d"))
@@ -317,3 +332,198 @@ def test_with_the_real_service_a_retry_gets_in_and_the_third_is_known() -> None:
         run.decider.link((run.decider, "signal"), (service, "control"))
         reasons += run.go(attempt("b")).reasons
     assert reasons == [Reason.NEW, Reason.RETRIED, Reason.KNOWN]
+
+
+# --- many askers, one decider ---
+
+
+class Box:
+    """A box that keeps what it gets; or one that is full."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.got: list[Decision] = []
+        self.full = full
+
+    def deliver(self, message: object) -> None:
+        if self.full:
+            raise noSpaceInBox(1, 1)
+        assert isinstance(message, Decision)
+        self.got.append(message)
+
+
+class Asker:
+    def __init__(self, *, full: bool = False) -> None:
+        self.box = Box(full=full)
+        self.inboxes = {"decision": self.box}
+
+    def attempt(self, name: str, client: str = "192.0.2.7") -> Attempt:
+        return attempt(name, client, reply_to=(self, "decision"))
+
+    @property
+    def reasons(self) -> list[Reason]:
+        return [decision.reason for decision in self.box.got]
+
+
+class AtOnceStore(FakeStore):
+    """Answers what it knows in the moment of the question, the rest by and by."""
+
+    def __init__(self, known: dict[Triplet, Record] | None = None) -> None:
+        super().__init__(known)
+        self.later: list[Query] = []
+        act_at_once(self, "inbox", self.take)
+
+    def take(self, request: object) -> None:
+        if isinstance(request, Remember):
+            self.remembered[request.triplet] = request.record
+        elif isinstance(request, Query) and request.triplet in self.known:
+            self.answer(request)
+        elif isinstance(request, Query):
+            self.later.append(request)
+
+    def main(self) -> Iterator[object]:
+        self.pause()
+        yield 1
+
+
+def running(
+    store: component, policy: Policy = POLICY
+) -> tuple[GreylistDecider, Callable[[Attempt], None]]:
+    """A decider in the midst of its life, and what sends to it."""
+    decider = GreylistDecider(policy, store, lambda: NOW)
+    step(decider)
+    return decider, decider.inboxes["inbox"].deliver
+
+
+def test_what_memory_can_answer_is_decided_when_the_sending_returns() -> None:
+    asker = Asker()
+    store = AtOnceStore({triplet("b"): Record.started(int(NOW) - 60)})
+    _, send = running(store)
+    send(asker.attempt("b"))
+    assert asker.reasons == [Reason.RETRIED]
+    send(asker.attempt("x", client="127.0.0.1"))
+    assert asker.reasons == [Reason.RETRIED, Reason.ALLOWED_SENDER]
+    assert store.remembered[triplet("b")].passed_at == int(NOW)
+
+
+def test_nobody_waits_for_what_another_has_asked() -> None:
+    slow, quick = Asker(), Asker()
+    store = AtOnceStore({triplet("c"): Record.started(int(NOW) - 60)})
+    _, send = running(store)
+    send(slow.attempt("b"))
+    send(slow.attempt("c"))
+    send(quick.attempt("c"))
+    assert (slow.reasons, quick.reasons) == ([], [Reason.RETRIED])
+    store.answer(store.later.pop())
+    assert slow.reasons == [Reason.NEW, Reason.RETRIED]  # in the order of its attempts
+
+
+def test_two_who_ask_for_the_same_are_both_told() -> None:
+    first, second = Asker(), Asker()
+    store = AtOnceStore()
+    decider, send = running(store)
+    send(first.attempt("b"))
+    send(second.attempt("b"))
+    for query in store.later:
+        store.answer(query)
+    assert first.reasons == second.reasons == [Reason.NEW]
+    assert not decider._open
+    assert not decider._asking
+
+
+def test_a_full_box_of_one_asker_harms_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    full, sound = Asker(full=True), Asker()
+    store = AtOnceStore({triplet("d"): Record.started(int(NOW))})
+    _, send = running(store)
+    send(full.attempt("b"))
+    send(sound.attempt("c"))
+    for query in store.later:
+        store.answer(query)
+    assert sound.reasons == [Reason.NEW]
+    assert "full" in caplog.text
+    with pytest.raises(noSpaceInBox):
+        send(full.attempt("d"))
+    send(sound.attempt("d"))
+    assert sound.reasons == [Reason.NEW, Reason.TOO_EARLY]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_box_that_is_none_harms_nobody_else(
+    known: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = AtOnceStore({triplet("b"): Record.started(int(NOW))} if known else {})
+    decider, send = running(store)
+    send(attempt("b", reply_to=(Asker(), "nowhere")))
+    for query in store.later:
+        store.answer(query)
+    asker = Asker()
+    send(asker.attempt("x", client="127.0.0.1"))
+    assert asker.reasons == [Reason.ALLOWED_SENDER]
+    assert "which there is not" in caplog.text
+    assert not decider._open
+
+
+def test_more_than_so_many_are_not_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("Kamaelia.Apps.Grey.GreylistDecider.PENDING_LIMIT", 3)
+    askers = [Asker() for _ in range(5)]
+    _, send = running(AtOnceStore())
+    for asker in askers:
+        send(asker.attempt("b"))
+    assert [asker.reasons for asker in askers] == [[]] * 3 + [[Reason.STORE_FAILED]] * 2
+
+
+texts = st.text(st.characters(), max_size=20)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.builds(Attempt, *[texts] * 7, st.booleans()), max_size=5))
+def test_no_attempt_can_raise_in_its_senders_turn(attempts: list[Attempt]) -> None:
+    asker = Asker()
+    store = AtOnceStore()
+    _, send = running(store, replace(POLICY, allowed_domains=frozenset({"example.org", "0"})))
+    for one in attempts:
+        send(replace(one, reply_to=(asker, "decision")))
+    for query in store.later:
+        store.answer(query)
+    assert len(asker.reasons) == len(attempts)
+
+
+def test_one_network_cannot_fill_the_store_and_the_known_still_pass() -> None:
+    """Row 15: a hundred thousand senders from one address."""
+    service = StoreService(MemoryStore, POLICY.lifetimes, lambda: NOW)
+    decider = GreylistDecider(replace(POLICY, new_per_network=1000), service, lambda: NOW)
+    known = Record(0, int(NOW) - 900, int(NOW) - 60, int(NOW) - 60, 1, 1)
+    asker = Asker()
+
+    class Flood(component):
+        def main(self) -> Iterator[object]:
+            send = decider.inboxes["inbox"].deliver
+            self.link((decider, "log"), (self, "inbox"))
+            send(asker.attempt("first"))
+            while not service.complete:
+                self.pause()
+                yield 1
+            service.inboxes["inbox"].deliver(Remember(triplet("known"), known))
+            for number in range(100_000):
+                send(asker.attempt(f"u{number}"))
+            assert asker.reasons == [Reason.NEW] * 1000 + [Reason.TOO_MANY] * 99_001
+            assert {decision.verdict for decision in asker.box.got} == {Verdict.DEFER}
+            assert service.in_memory == 1001
+            asker.box.got.clear()
+            send(asker.attempt("known"))
+            send(asker.attempt("u500"))
+            send(asker.attempt("u5", client="203.0.113.9"))
+            decider.inboxes["control"].deliver(producerFinished())
+
+    drive_all(decider, service, Flood())
+    assert asker.reasons == [Reason.KNOWN, Reason.TOO_EARLY, Reason.NEW]
+
+
+def drive_all(decider: GreylistDecider, service: StoreService, *others: component) -> None:
+    runner = virtual_scheduler()
+    decider.link((decider, "signal"), (service, "control"))
+    for one in (service, decider, *others):
+        one.activate(Scheduler=runner)
+    runner.runThreads()
+
+
+SHUTDOWN = {GreylistDecider: Ends(lambda: GreylistDecider(POLICY, FakeStore()))}

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from Kamaelia.Apps.Grey.Core.Decide import decide, when_store_failed, with_record, without_record
+from Kamaelia.Apps.Grey.Core.Decide import (
+    decide,
+    when_store_failed,
+    when_too_many,
+    with_record,
+    without_record,
+)
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Normalise import triplet_of
 from Kamaelia.Apps.Grey.Core.Types import (
@@ -180,13 +186,34 @@ def test_what_a_record_means_now(
         (FIRST, T0 + 60, Record(0, T0, T0 + 60, T0 + 60, 1, 1)),
         (FIRST, T0 + 3601, Record(1, T0 + 3601, T0 + 3601, None, 1, 0)),
         (FIRST, T0 - 9, Record(1, T0 - 9, T0 - 9, None, 1, 0)),  # from the future: reset to now
-        (KNOWN, T0 + 99, Record(0, T0, T0 + 99, T0 + 99, 1, 2)),  # renewed
-        (KNOWN, T0 - 99, Record(0, T0, T0 + 70, T0 + 70, 1, 2)),  # a later pass is kept
+        (KNOWN, T0 + 70 + 863, None),  # a pass as good as new is not written again ...
+        (KNOWN, T0 + 70 + 864, Record(0, T0, T0 + 934, T0 + 934, 1, 2)),  # ... an older one is
+        (KNOWN, T0 - 99, None),  # a later pass is kept
         (KNOWN, T0 + 99_999, Record(1, T0 + 99_999, T0 + 99_999, None, 1, 0)),
     ],
 )
-def test_what_is_remembered(record: Record | None, now: int, kept: Record) -> None:
+def test_what_is_remembered(record: Record | None, now: int, kept: Record | None) -> None:
     assert with_record(STRANGER, record, POLICY, now).record == kept
+
+
+def test_an_authenticated_client_passes_to_anywhere() -> None:
+    for attempt in (STRANGER, FOREIGN, to("user%foreign.example@example.org")):
+        decision = without_record(replace(attempt, authenticated=True), POLICY)
+        assert decision == Decision(Verdict.PASS, Reason.AUTHENTICATED)
+
+
+def test_with_greylist_authenticated_it_is_a_client_like_any_other() -> None:
+    policy = replace(POLICY, greylist_authenticated=True)
+    assert without_record(replace(STRANGER, authenticated=True), policy) is None
+    foreign = without_record(replace(FOREIGN, authenticated=True), policy)
+    assert foreign == Decision(Verdict.REJECT, Reason.RELAY_DENIED)
+
+
+def test_a_stranger_too_many_is_deferred_and_not_remembered() -> None:
+    triplet = triplet_of(STRANGER, POLICY)
+    assert when_too_many(triplet, POLICY) == Decision(
+        Verdict.DEFER, Reason.TOO_MANY, 60, triplet, None
+    )
 
 
 def test_a_bot_that_retries_at_once_and_a_server_that_waits() -> None:
@@ -195,7 +222,7 @@ def test_a_bot_that_retries_at_once_and_a_server_that_waits() -> None:
     verdicts = []
     for now in (T0, T0 + 5, T0 + 59, T0 + 61, T0 + 62):
         decision = with_record(STRANGER, record, POLICY, now)
-        record = decision.record
+        record = decision.record or record
         verdicts.append(decision.verdict)
     assert verdicts == [Verdict.DEFER] * 3 + [Verdict.PASS] * 2
 
@@ -225,7 +252,7 @@ times = st.integers(min_value=-(2**40), max_value=2**40)
 
 
 @given(
-    st.builds(Attempt, any_text, any_text, any_text, any_text, any_text, any_text, any_text),
+    st.builds(Attempt, *[any_text] * 7, st.booleans()),
     st.none() | st.builds(Record, times, times, times, st.none() | times, times, times),
     times,
 )
@@ -234,7 +261,8 @@ def test_there_is_a_decision_for_everything(
 ) -> None:
     for policy in (POLICY, BARE_POLICY):
         decision = decide(attempt, record, policy, now)
-        assert (decision.record is None) == (decision.triplet is None)
+        assert decision.record is None or decision.triplet is not None
+        assert decision.record is not None or decision.verdict is not Verdict.DEFER
         assert (decision.wait_seconds > 0) == (decision.verdict is Verdict.DEFER)
         assert decision.waited_seconds >= 0
 

@@ -173,3 +173,13 @@ def test_the_example_in_the_docstring_is_true() -> None:
     result = doctest.testmod(sys.modules[Networks.__module__])
     assert result.attempted >= 4
     assert result.failed == 0
+
+
+def test_answers_are_kept_and_there_is_an_end_to_them() -> None:
+    ours = Networks([ip_network("10.0.0.0/16")])
+    for number in range(3 * 4096):
+        text = f"10.{number >> 8}.{number & 255}.1"
+        assert (text in ours) is (text in ours) is (number < 256)
+        assert len(ours._answers) <= 4096
+    assert "x" * 65 not in ours
+    assert "x" * 65 not in ours._answers

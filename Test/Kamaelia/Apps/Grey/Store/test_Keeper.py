@@ -89,10 +89,15 @@ class FlakyStore(MemoryStore):
             self._world.check("write")
 
     def expire(
-        self, now: int, lifetimes: Lifetimes, after: Triplet | None, limit: int
+        self,
+        now: int,
+        lifetimes: Lifetimes,
+        after: Triplet | None,
+        limit: int,
+        greys: dict[int, int] | None = None,
     ) -> tuple[int, Triplet | None]:
         self._world.check("sweep")
-        return super().expire(now, lifetimes, after, limit)
+        return super().expire(now, lifetimes, after, limit, greys)
 
     def tidy(self) -> None:
         self._world.check("tidy")
@@ -121,10 +126,10 @@ def test_answers_come_in_the_order_of_the_queries_and_see_what_came_before(world
 def test_a_query_sees_memory_and_store_as_one(world: World) -> None:
     world.disk.merge(key(1), GREY)
     keeper = world.keeper()
-    (answer,) = keeper.serve([Remember(key(1), replace(GREY, deferred=5)), query(1)])
-    assert answer.record == replace(GREY, deferred=5)
-    (answer,) = keeper.serve([Remember(key(1), PASSED), query(1)])
-    assert answer.record == replace(PASSED, deferred=5)
+    answers = keeper.serve([Remember(key(1), replace(GREY, deferred=5)), query(1)])
+    assert answers == (Answer(key(1), replace(GREY, deferred=5)),)
+    answers = keeper.serve([Remember(key(1), PASSED), query(1)])
+    assert answers == (Answer(key(1), replace(PASSED, deferred=5)),)
 
 
 def test_what_was_remembered_is_written_as_one_batch(world: World) -> None:
@@ -191,13 +196,9 @@ def test_what_waits_in_memory_is_limited_and_the_oldest_go(
     world.failing = {"write"}
     keeper = world.keeper()
     keeper.serve([Remember(key(n), GREY) for n in (1, 2, 3, 1, 4, 5)])
-    assert [a.record for a in keeper.serve([query(n) for n in range(1, 6)])] == [
-        None,
-        None,
-        GREY,
-        GREY,
-        GREY,
-    ]
+    assert keeper.serve([query(n) for n in range(1, 6)]) == tuple(
+        Answer(key(n), GREY if n > 2 else None) for n in range(1, 6)
+    )
     keeper.write()
     assert "(3 records wait in memory, 2 were dropped)" in caplog.text
 

@@ -18,7 +18,7 @@ import pytest
 
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Store.Interface import StoreError
-from Kamaelia.Apps.Grey.Store.Sqlite import SCHEMA_VERSION, SqliteStore
+from Kamaelia.Apps.Grey.Store.Sqlite import SCHEMA_VERSION, SqliteStore, _create
 
 ROWS = 3000  # enough for some hundred kilobytes: more than one page in every respect
 GREY = Record.started(now=5000)
@@ -161,6 +161,10 @@ def make_newer(path: Path) -> None:
     raw(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
 
 
+def make_older(path: Path) -> None:
+    raw(path, "PRAGMA user_version = 0")
+
+
 def make_foreign(path: Path) -> None:
     path.unlink()
     raw(path, "CREATE TABLE recipes (name TEXT)", "PRAGMA user_version = 1")
@@ -180,6 +184,7 @@ def make_other_columns(path: Path) -> None:
         (make_garbage, "file is not a database"),
         (make_truncated, "malformed|damaged"),
         (make_newer, r"newer version of this program \(schema 2\)"),
+        (make_older, r"older version of this program \(schema 0\)"),
         (make_foreign, "another program"),
         (make_tableless, "missing or has other columns"),
         (make_other_columns, "missing or has other columns"),
@@ -204,6 +209,31 @@ def test_an_unusable_file_is_set_aside_whole_and_mail_flows(
     assert re.search(why, alarm)
     with closing(opened(closed_file)) as store:
         assert store.count() == 1  # the new file is a good one
+
+
+def test_a_file_that_another_process_has_set_aside_is_left_to_it(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(opened(path)) as here, closing(opened(path)) as there:
+        here.merge(key(1), GREY)
+        there._set_aside(StoreError("so it says"))
+        with closing(opened(path)) as newer:
+            newer.merge(key(2), GREY)
+            here.tidy()
+            assert here.get(key(2)) == GREY  # the same file
+            there._set_aside(StoreError("once more"))  # not the new one, which is good
+            assert here.get(key(2)) == newer.get(key(2)) == GREY
+    assert len(criticals(caplog)) == 1
+    assert len(list(path.parent.glob("*.broken-*"))) >= 1
+
+
+def test_two_processes_may_make_the_file_at_the_same_time(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        _create(other)
+        with closing(sqlite3.connect(path, isolation_level=None)) as late:
+            _create(late)  # looked before the other was done
+    with closing(opened(path)) as store:
+        assert store.count() == 0
 
 
 def test_damage_in_the_middle_is_found_at_the_start_after_a_crash(

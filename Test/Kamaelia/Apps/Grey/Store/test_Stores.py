@@ -13,6 +13,7 @@ from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Store.Interface import Store
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
+from Kamaelia.Apps.Grey.Store.Packing import key_of, news_of, packed
 from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 
 STORES: dict[str, Callable[[Path], Store]] = {
@@ -70,6 +71,56 @@ def test_a_second_record_is_merged_and_not_written_over_the_first(store: Store) 
     assert store.get(KEY) == merge(PASSED, replace(GREY, first_seen=4000))
     store.merge(KEY, Record.started(now=9000, generation=1))
     assert store.get(KEY) == Record.started(now=9000, generation=1)
+
+
+@pytest.mark.parametrize("number", [0, 1, 15, 16, 17, 256, 273, 600])
+def test_many_at_once_are_merged_as_one_by_one(store: Store, number: int) -> None:
+    store.merge(key(0), PASSED)
+    news = [news_of(b"", key(n), replace(GREY, first_seen=n)) for n in range(number)]
+    store.merge_all(news)
+    assert store.count() == max(number, 1)
+    assert store.get(key(0)) == (replace(PASSED, first_seen=0) if number else PASSED)
+    if number:
+        assert store.get(key(number - 1)) is not None
+
+
+def test_the_same_triplet_twice_in_one_batch_is_merged_twice(store: Store) -> None:
+    store.merge_all([news_of(b"", KEY, one) for one in (GREY, PASSED, GREY)])
+    assert store.get(KEY) == merge(GREY, PASSED)
+
+
+def test_loading_gives_all_as_memory_has_them_in_slices(store: Store) -> None:
+    odd = [Triplet(a, b, c) for a in ("z", "é") for b in ("", "\0", "'\"\\") for c in "z\U0001f600"]
+    records = dict.fromkeys(odd, PASSED) | {key(n): GREY for n in range(30)}
+    fill(store, records)
+    loaded: dict[bytes, bytes] = {}
+    after: Triplet | None = None
+    cursors = []
+    while True:
+        rows, after = store.load(after, 10)
+        assert len(rows) <= 10
+        loaded |= rows
+        if after is None:
+            break
+        cursors.append(after)
+    assert loaded == {key_of(triplet): packed(record) for triplet, record in records.items()}
+    assert cursors == sorted(cursors)
+    assert len(cursors) == 4
+
+
+def test_those_that_stay_and_have_not_passed_are_counted_by_the_minute(store: Store) -> None:
+    month = 30 * 86_400
+    now = 100 * month
+    seen = [now, now - 59, now - 60, now - 61, now - 2 * month, now - 3 * month, now + month]
+    fill(store, {key(n): Record.started(first) for n, first in enumerate(seen)})
+    fill(store, {key(100): replace(PASSED, passed_at=now), key(101): Record.started(1)})
+    greys: dict[int, int] = {}
+    removed, _ = store.expire(now, Lifetimes(now - 2, 1000), None, 100, greys)
+    minute = now // 60
+    assert removed == 1
+    assert greys == {
+        minute: 1, minute - 1: 2, minute - 2: 1, minute - month // 60: 2, minute + 60: 1
+    }  # fmt: skip
 
 
 def test_each_field_of_the_key_counts_by_itself(store: Store) -> None:
@@ -211,7 +262,10 @@ def test_a_store_does_what_a_dict_does(name: str, steps: list[tuple[str, Triplet
             if operation == "merge":
                 known = model.get(triplet)
                 model[triplet] = record if known is None else merge(known, record)
-                store.merge(triplet, record)
+                if record.passed % 2:
+                    store.merge_all([news_of(b"", triplet, record)])
+                else:
+                    store.merge(triplet, record)
             elif operation == "delete":
                 model.pop(triplet, None)
                 store.delete(triplet)

@@ -1,0 +1,59 @@
+"""Packing: what goes in comes out, and different triplets have different keys (row 16)."""
+
+import doctest
+import sys
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from Kamaelia.Apps.Grey.Core.Types import Record, Triplet
+from Kamaelia.Apps.Grey.Store.Packing import MOST, has_passed, key_of, packed, unpacked
+
+texts = st.text(st.characters(), max_size=8) | st.sampled_from(["", "a@b", "1", "1,", ",", "\0"])
+triplets = st.builds(Triplet, texts, texts, texts)
+numbers = st.integers(0, MOST)
+records = st.builds(Record, numbers, numbers, numbers, st.none() | numbers, numbers, numbers)
+anything = st.integers(-(2**70), 2**70)
+
+
+@settings(max_examples=50)
+@given(records)
+def test_a_record_comes_out_as_it_went_in(record: Record) -> None:
+    assert unpacked(packed(record)) == record
+    assert has_passed(packed(record)) is (record.passed_at is not None)
+
+
+@settings(max_examples=50)
+@given(st.builds(Record, anything, anything, anything, st.none() | anything, anything, anything))
+def test_what_does_not_fit_is_brought_to_the_nearest_that_does(record: Record) -> None:
+    def near(number: int) -> int:
+        return min(max(number, 0), MOST)
+
+    found = unpacked(packed(record))
+    assert found.first_seen == near(record.first_seen)
+    assert found.passed_at == (None if record.passed_at is None else near(record.passed_at))
+    assert (found.generation, found.passed) == (near(record.generation), near(record.passed))
+
+
+@settings(max_examples=50)
+@given(triplets, triplets)
+def test_two_triplets_share_a_key_only_if_they_are_one(one: Triplet, other: Triplet) -> None:
+    assert len(key_of(one)) == 16
+    assert (key_of(one) == key_of(other)) is (one == other)
+
+
+def test_fields_cannot_flow_into_each_other() -> None:
+    joined = [
+        Triplet("n", "a@b", "c@d"),
+        Triplet("n", "a@bc", "@d"),
+        Triplet("na", "@b", "c@d"),
+        Triplet("", "na@b", "c@d"),
+        Triplet("na@bc@d", "", ""),
+    ]
+    assert len({key_of(triplet) for triplet in joined}) == len(joined)
+
+
+def test_the_example_in_the_docstring_is_true() -> None:
+    result = doctest.testmod(sys.modules[key_of.__module__])
+    assert result.attempted
+    assert not result.failed
