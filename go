@@ -42,6 +42,7 @@ PEERS = {
     "nc": "netcat-openbsd",
     "openssl": "openssl",
     "msmtp": "msmtp",
+    "haproxy": "haproxy",
     "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
 }
 # Debian has one mail server installed at a time; of these packages the files are enough

@@ -72,6 +72,9 @@ def describe(culprit: object, error: BaseException) -> str:
 
 def _description(culprit: object, error: BaseException) -> str:
     lines = [f"raised in component {_plain(getattr(culprit, 'name', culprit))}{_waiting(culprit)}"]
+    if getattr(culprit, "handles_secrets", False):
+        left_in_the_middle.clear()
+        return lines[0]  # a password may be in any of its messages and variables
     frames = _frames(error.__traceback__)
     if call := _call(culprit, frames):
         lines.append(call)

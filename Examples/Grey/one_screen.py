@@ -20,16 +20,33 @@ from time import monotonic, time
 
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Reason, Verdict
 from Kamaelia.Apps.Grey.Demo import Mailbox, small_mail_server
-from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
+from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend, offered_by
 from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk
-from Kamaelia.Apps.Grey.FrontDoor.SMTPProxy import LINKAGES  # as in the picture
 from Kamaelia.Chassis.ConnectedServer import FastRestartServer
 from Kamaelia.Chassis.Graphline import Graphline
-from Kamaelia.Protocol.SMTP import SMTPClientSession, SMTPServerSession
+from Kamaelia.Protocol.SMTP import SMTPServerSession
+from Kamaelia.Protocol.SMTPClient import SMTPClientSession
+from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
 from Kamaelia.Util.PureTransformer import PureTransformer
 
-NAME, MOST_REMEMBERED, SIZE_LIMIT = "mx.example.org", 100_000, 10_000_000
+NAME, MOST_REMEMBERED = "mx.example.org", 100_000
+OFFER = Capabilities(size=10_000_000, eightbitmime=True, enhancedstatuscodes=True)
+LINKAGES = {  # as in the picture
+    ("self", "inbox"): ("SESSION", "inbox"),
+    ("self", "control"): ("SESSION", "control"),
+    ("SESSION", "outbox"): ("self", "outbox"),
+    ("SESSION", "signal"): ("self", "signal"),
+    ("SESSION", "events"): ("DESK", "inbox"),
+    ("DESK", "outbox"): ("SESSION", "replies"),
+    ("DESK", "attempts"): ("DECIDER", "inbox"),
+    ("DECIDER", "outbox"): ("DESK", "decisions"),
+    ("DESK", "to_backend"): ("RELAY", "inbox"),
+    ("DESK", "abandon"): ("RELAY", "abandon"),
+    ("RELAY", "outbox"): ("DESK", "backend"),
+    ("DESK", "signal"): ("DECIDER", "control"),  # the client is gone
+    ("DECIDER", "signal"): ("RELAY", "control"),
+}
 arguments = [int(word) for word in sys.argv[1:]]
 port, mail_port, seconds = [*arguments, *(8025, 0, 10)[len(arguments) :]]
 first_seen: dict[tuple[str, str, str], float] = {}  # forgotten at the end, and that is all
@@ -51,7 +68,7 @@ class Decider(PureTransformer):
 
 
 def protocol(peer: str, **_: object) -> Graphline:
-    session = ServerSession(NAME, capabilities=lambda: backend.offered(SIZE_LIMIT))
+    session = ServerSession(NAME, capabilities=lambda: offered_by([backend], OFFER))
     return Graphline(
         LINKAGES,
         SESSION=SMTPServerSession(session),

@@ -56,10 +56,14 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from threading import get_ident
+from typing import Self
 
 from Axon.AxonExceptions import noSpaceInBox
+from Axon.Box import Inbox, Outbox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Scheduler import scheduler
 from Axon.Timers import Timer
 from Axon.Waiter import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from Kamaelia.Internet.SendQueue import (
@@ -94,7 +98,7 @@ class ConnectedSocketAdapter(component):
         "control": "producerFinished (send what waits, then close) or shutdownMicroprocess (close)",
         "ReadReady": "object: unused; the scheduler's own wait reports the socket",
         "SendReady": "object: unused; see ReadReady",
-        "makessl": "ssl.SSLContext, or anything for the default of a client: go on in TLS",
+        "makessl": "ssl.SSLContext or TLSRequest, or anything for the default of a client: go on in TLS",
     }
     Outboxes = {
         "outbox": "bytes: as they came from the peer",
@@ -105,6 +109,7 @@ class ConnectedSocketAdapter(component):
     }
 
     __slots__ = (
+        "_begun",
         "_deadline",
         "_held",
         "_idle",
@@ -113,6 +118,7 @@ class ConnectedSocketAdapter(component):
         "_queue",
         "_reading",
         "_told_creator",
+        "addresses",
         "crashOnBadDataToSend",
         "noisyErrors",
         "reason",
@@ -120,9 +126,11 @@ class ConnectedSocketAdapter(component):
         "sock",
         "state",
         "tls",
+        "undelayed",
         "when_gone",
     )
 
+    lazy_boxes = True  # most connections need four of them
     announces_end = False  # it says shutdownCSA itself
     woken_by_collection = False  # it asks how much waits at the receiver
     inbox_limit: int | None = None  # messages that may wait to be sent; then noSpaceInBox
@@ -156,9 +164,7 @@ class ConnectedSocketAdapter(component):
         inbox.q = self._queue = SendQueue(self, inbox)
         inbox.owner = NEVER_ASLEEP
         inbox.size = self.inbox_limit
-        makessl = self.inboxes["makessl"]
-        makessl.q = TLSRequests(self)
-        makessl.owner = NEVER_ASLEEP
+        self._begun = False  # the socket has been watched since
         self._held: bytes | None = None  # read, but the receiver was full
         self._reading = True  # we want to deliver what can be read; never unless OPEN
         self._peer_finished = False
@@ -166,6 +172,9 @@ class ConnectedSocketAdapter(component):
         self._mask = -1  # what the scheduler watches for; -1: nothing is registered
         self._idle: Timer | None = None
         self._deadline: Timer | None = None
+        # (peer, port, local address, port) if whoever has made us knows them; None: ask the socket.
+        self.addresses: tuple[str, int, str, int] | None = None
+        self.undelayed = False  # True: the socket has TCP_NODELAY already
 
     @property
     def closed(self) -> bool:
@@ -173,8 +182,35 @@ class ConnectedSocketAdapter(component):
 
     # ---- life
 
-    def main(self) -> Iterator[object]:
-        send_without_delay(self.sock)
+    def axon_box_made(self, box: Inbox | Outbox) -> None:
+        """What comes to "makessl" is acted on at once."""
+        if box.name == "makessl":
+            box.q = TLSRequests(self)  # type: ignore[union-attr]
+            box.owner = NEVER_ASLEEP
+
+    def activate(
+        self, Scheduler: scheduler | None = None, Tracker: object = None, mainmethod: str = "main"
+    ) -> Self:
+        """As every component's. In the scheduler's own thread the socket is watched from now on,
+        without a turn for that and without a generator: there is one turn, for the end."""
+        if (
+            Scheduler is not None
+            and Scheduler.thread_id == get_ident()
+            and self._axon_scheduler is None
+            and self.state is OPEN
+            and self.tls is None
+            and type(self).main is ConnectedSocketAdapter.main
+        ):
+            self._axon_gen = _Steps(self)
+            self.activate_asleep(Scheduler)
+            self._begin()
+            return self
+        return super().activate(Scheduler, Tracker, mainmethod)
+
+    def _begin(self) -> None:
+        self._begun = True
+        if not self.undelayed:
+            send_without_delay(self.sock)
         if self.tls is not None:
             self.tls.begin()
         self.watch()
@@ -182,16 +218,25 @@ class ConnectedSocketAdapter(component):
             self._idle = self.scheduler.call_later(
                 self.inactivity_timeout, lambda: self._close("inactive")
             )
-        while not self.closed:
-            for message in self.Inbox("control"):
-                self._handle_control(message)
-            if not self._reading and self.state is OPEN:
-                self._try_reading_again()
-            if self.tls is not None:
-                self.tls.go_on()
-            if not self.closed:
-                self.pause()
-                yield 1
+
+    def main(self) -> Iterator[object]:
+        if not self._begun and not self.closed:
+            self._begin()
+        while self._step():
+            yield 1
+
+    def _step(self) -> bool:
+        """One turn: do what we were woken for, then sleep. False: the connection is over."""
+        for message in self.Inbox("control"):
+            self._handle_control(message)
+        if not self._reading and self.state is OPEN:
+            self._try_reading_again()
+        if self.tls is not None:
+            self.tls.go_on()
+        if self.state is State.CLOSED:
+            return False
+        self.pause()
+        return True
 
     def _closeDownMicroprocess(self) -> object:
         # Here and not at the end of main: an end by stop() or by an exception is told as well.
@@ -220,8 +265,9 @@ class ConnectedSocketAdapter(component):
         elif isinstance(message, producerFinished) and self.state is OPEN:
             self.state = State.FLUSHING
             self._reading = False
-            self._limit(self.flush_timeout, NOT_TAKEN)
             self._advance()
+            if self.state is State.FLUSHING:  # nearly always all has gone at once
+                self._limit(self.flush_timeout, NOT_TAKEN)
 
     # ---- TLS
 
@@ -435,6 +481,24 @@ class ConnectedSocketAdapter(component):
         if inbox.waiters:
             inbox.collected()
         self.unpause()  # main has the last word
+
+
+class _Steps:
+    """What stands for the generator of a main that is always at the same place: a sixth of its
+    size, and nothing to make and to close."""
+
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: ConnectedSocketAdapter) -> None:
+        self._adapter = adapter
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> int:
+        if self._adapter._step():
+            return 1
+        raise StopIteration
 
 
 __kamaelia_components__ = (ConnectedSocketAdapter,)

@@ -53,6 +53,8 @@ Rules
 * What came unencrypted and nobody has read when TLS is asked for ends the connection with an error.
   It would be taken for encrypted afterwards, and anybody on the way could have put it there
   (CVE-2011-0411). A protocol that reads lines must itself drop what follows the one that asked.
+  Only where TLS is to begin with what was read already, as behind a PROXY header, a TLSRequest says
+  so and has it.
 * Errors are reasons, as all that ends a connection: ssl.SSLCertVerificationError, another
   ssl.SSLError, TimeoutError, ConnectionResetError, or ssl.SSLEOFError for a connection that was cut
   off, so that what came may not be all.
@@ -66,6 +68,7 @@ import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from Axon.AxonExceptions import noSpaceInBox
@@ -78,6 +81,14 @@ if TYPE_CHECKING:
     from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TLSRequest:
+    """For "makessl": go on in TLS, which began with these bytes that were read already."""
+
+    context: ssl.SSLContext
+    received: bytes
 
 
 class TLSRequests:
@@ -262,7 +273,10 @@ def _encrypted(adapter: ConnectedSocketAdapter, request: object) -> TLSSocket:
         return sock
     if adapter._held is not None or len(adapter.outboxes["outbox"].sink.q):
         raise _refusal("unencrypted bytes lay unread when TLS was asked for")
-    if isinstance(request, ssl.SSLContext):
+    received = b""
+    if isinstance(request, TLSRequest):
+        context, received = request.context, request.received
+    elif isinstance(request, ssl.SSLContext):
         context = request
     elif adapter.server_hostname is not None:
         context = ssl.create_default_context()
@@ -270,11 +284,11 @@ def _encrypted(adapter: ConnectedSocketAdapter, request: object) -> TLSSocket:
         raise _refusal("TLS needs an ssl.SSLContext, or the name of a server to check")
     server_side = context.protocol == ssl.PROTOCOL_TLS_SERVER
     name = None if server_side else adapter.server_hostname
-    return TLSSocket(sock, context, server_side, name, adapter._queue.take_all())
+    return TLSSocket(sock, context, server_side, name, adapter._queue.take_all(), received)
 
 
 def _refusal(why: str) -> ssl.SSLError:
     return ssl.SSLError(ssl.SSL_ERROR_SSL, f"TLS refused: {why}")
 
 
-__all__ = ["TLSInfo", "TLSLink", "TLSRequests", "TLSSocket"]
+__all__ = ["TLSInfo", "TLSLink", "TLSRequest", "TLSRequests", "TLSSocket"]

@@ -88,10 +88,11 @@ def _wrapped(
 
 
 class TLSSocket:
-    """TLSSocket(sock, context, server_side=False, server_hostname=None, first=b"") -> encrypts over
-    a non-blocking, connected socket, which it owns from then on.
+    """TLSSocket(sock, context, server_side=False, server_hostname=None, first=b"", received=b"") ->
+    encrypts over a non-blocking, connected socket, which it owns from then on.
 
-    first: bytes that still have to leave unencrypted. Raises ssl.SSLError if the context cannot be
+    first: bytes that still have to leave unencrypted. received: what the peer's handshake begins
+    with, if that was read already. Raises ssl.SSLError if the context cannot be
     used like this, for instance to check the name of a server whose name nobody said."""
 
     __slots__ = (
@@ -116,8 +117,11 @@ class TLSSocket:
         server_side: bool = False,
         server_hostname: str | None = None,
         first: bytes = b"",
+        received: bytes = b"",
     ) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        if received:
+            self._incoming.write(received)
         wrapped = _wrapped(context, self._incoming, self._outgoing, server_side, server_hostname)
         if isinstance(wrapped, str):
             raise ssl.SSLError(ssl.SSL_ERROR_SSL, wrapped)

@@ -1,13 +1,10 @@
 """
-SMTP sessions as components
-===========================
-Two thin components over the two state machines in Kamaelia.Support.Protocol.SMTP. All that SMTP
-says is said there; what is here is boxes, flow control and time.
-
-SMTPServerSession speaks with a client: bytes in and out, events to whoever decides, replies from
-there. SMTPClientSession speaks with a server: commands in, events out. It connects at the first
-MAIL, and again when a session has ended and another MAIL comes, so that an owner need not care for
-connections.
+One client's SMTP session as a component
+========================================
+A thin component over the state machine in Kamaelia.Support.Protocol.SMTP.ServerSession. All that
+SMTP says is said there; what is here is boxes, encryption, flow control and time. It speaks with a
+client: bytes in and out, events to whoever decides, replies from there. (The other side of SMTP is
+Kamaelia.Protocol.SMTPClient.)
 
 Example Usage
 -------------
@@ -60,73 +57,66 @@ A mail server that takes everything and keeps nothing::
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 
+from Axon.AtOnce import act_at_once, act_when_idle
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
-from Axon.Microprocess import microprocess
-from Kamaelia.Internet.TCPClient import TCPClient
-from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
-    Abandoned,
-    ClientCommand,
-    ClientTimes,
-    EndData,
-    GiveRecipient,
-    GiveSender,
-    ResetTransaction,
-    StartData,
-)
-from Kamaelia.Support.Protocol.SMTP.ClientSession import ClientSession
+from Axon.Timers import Timer
 from Kamaelia.Support.Protocol.SMTP.Events import (
-    ClientEvent,
-    DataReceived,
     EndReason,
-    FailReason,
-    Ready,
+    MessageFailed,
     SessionEnded,
-    SessionFailed,
+    TLSRequested,
 )
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
 
-log = logging.getLogger(__name__)
-
-# Messages that may wait between two neighbours: enough to keep both busy, few enough that memory
-# for each session stays at a few reads of 64 KiB.
-WINDOW = 4
-
 # What a client must send of a message within its time-out, or all that is left of it.
 PROGRESS_BYTES = 4_096
-
-SMALL_PIECE = 8_192  # bytes
+SOFT_ERRORS = 10  # after so many, each further one is answered slowly
+SLOW_SECONDS = 1.0
+LATE_SECONDS = 0.5  # that a reply may be kept back, to go with the next one
 
 TIMED_OUT = Reply.of(421, "4.4.2", "time-out, closing the connection")
 SHUTTING_DOWN = Reply.of(421, "4.3.2", "service is shutting down, try again later")
 
 
 class SMTPServerSession(component):
-    """SMTPServerSession(session, greeting="ESMTP", refusal=None, timeout=300.0) -> one client's
-    session.
+    """SMTPServerSession(session, greeting="ESMTP", refusal=None, timeout=300.0, tls=None) -> one
+    client's session.
 
     session: a ServerSession, not yet greeted. refusal: a Reply to give instead of a greeting.
     timeout: seconds for one command, or for one piece of a message, to arrive completely (RFC 5321,
-    section 4.5.3.2.7, wants 300)."""
+    section 4.5.3.2.7, wants 300). tls: called for the ssl.SSLContext when the client asks for
+    STARTTLS, which the session must offer for that."""
 
     Inboxes = {
         "inbox": "bytes: from the client, sliced anywhere",
         "control": "producerFinished (the client sends no more) or shutdownMicroprocess (finish the"
         " transaction, then close with 421)",
         "replies": "Reply: to the event that needs one",
+        "sslready": "TLSInfo: from now on all is encrypted",
     }
     Outboxes = {
         "outbox": "bytes: to the client",
         "events": "ServerEvent: in order, the last is a SessionEnded",
         "signal": "producerFinished: the session is over, close the connection",
+        "makessl": "ssl.SSLContext or TLSRequest: go on in TLS",
     }
 
+    # There may be ten thousand of them.
+    __slots__ = (
+        *("_session", "_greeting", "_refusal", "_timeout", "_tls", "_deadline", "_since_progress"),
+        *("_errors_seen", "_shutting_down", "_encrypting", "_ended", "_for_main", "_at_rest"),
+        *("_armed", "_blocked", "_from_client"),
+    )
+
     woken_by_collection = False  # it asks isFull(), or puts
+
+    handles_secrets = True  # passwords pass: what is said of a fault shows no variables
 
     def __init__(
         self,
@@ -134,6 +124,7 @@ class SMTPServerSession(component):
         greeting: str = "ESMTP",
         refusal: Reply | None = None,
         timeout: float = 300.0,
+        tls: Callable[[], ssl.SSLContext | None] | None = None,
         **attributes: object,
     ) -> None:
         super().__init__(**attributes)
@@ -141,83 +132,249 @@ class SMTPServerSession(component):
         self._greeting = greeting
         self._refusal = refusal
         self._timeout = timeout
+        self._tls = tls
         self._deadline = 0.0
         self._since_progress = 0
+        self._errors_seen = 0
         self._shutting_down = False
+        self._encrypting = False
         self._ended = False
+        self._late: Timer | None = None  # when what was withheld has to go
+        self._for_main = False  # something is going on that does not with every command
+        self._at_rest = False  # main sleeps, and has nothing to go on with
+        self._armed = False  # and is woken when the client's time is over
+        self._blocked: Iterator[object] | None = None  # what main has to wait for first
+        self._from_client = act_when_idle(self, "inbox", self._fed)
+        self.await_replies()
 
     def main(self) -> Iterator[object]:
         session = self._session
-        if self._refusal is not None:
-            session.refuse(self._refusal)
-        else:
-            session.greet(self._greeting)
+        yield from self.prepare()
         self._progress()
+        said = False
         while True:
-            for reply in self.Inbox("replies"):
-                session.reply(reply)
-                self._progress()  # the client's time begins again
-            for message in self.Inbox("control"):
-                self._handle_control(message)
-            yield from self._pump()
+            self._at_rest = self._from_client.idle = False
+            self.encrypted()
+            if self._has("control"):
+                self._handle_control()
+            blocked, self._blocked = self._blocked, None
+            while blocked is not None or (blocked := self._pump()) is not None:
+                yield from blocked
+                blocked = None
             self._flush()
             if self._shutting_down and not session.waiting and not session.in_transaction:
                 session.close(SHUTTING_DOWN.tagged(session.tag))
+                self._flush()
             elif not session.waiting and self.now() >= self._deadline:
                 session.close(TIMED_OUT.tagged(session.tag))
-            if session.closed:
                 self._flush()
-                break
-            # While an event waits for its reply the client's time stands still.
-            if not self.anyReady() or (session.waiting and not self._something_for_us()):
-                self.pause(None if session.waiting else self._deadline - self.now())
+            if session.closed:
+                if not self._ended:
+                    self._ended = True
+                    blocked = self.take(SessionEnded(EndReason.CLOSED, in_data=False))
+                    if blocked is not None:
+                        yield from blocked
+                if not said:
+                    said = True
+                    # In the middle of a handshake nothing can be said any more.
+                    over = shutdownMicroprocess if self._encrypting else producerFinished
+                    self.send(over(self), "signal")
+                if not self.owed():
+                    return
+            if not self._more_to_do():
+                self._rest()
             yield 1
-        if not self._ended:
-            yield from self.put(SessionEnded(EndReason.CLOSED, in_data=False), "events")
-        self.send(producerFinished(self), "signal")
 
-    def _pump(self) -> Iterator[object]:
-        """Hand on every event that there is, and feed the session while it asks for more."""
+    def _rest(self) -> None:
+        """Sleep: from now on all is done inside the send() that brings it, see `_act`."""
         session = self._session
+        # While an event waits for its reply the client's time stands still.
+        self._armed = not (session.waiting or session.closed)
+        self._for_main = self._encrypting or self._shutting_down
+        self.pause(self._deadline - self.now() if self._armed else None)
+        self._at_rest = True
+        self._from_client.idle = self._armed and not self._encrypting
+
+    # ---- for those who put something in the place of these
+
+    def await_replies(self) -> None:
+        """From now on replies are acted on as they come; called when it is made."""
+        act_at_once(self, "replies", self._replied)
+
+    def prepare(self) -> Iterator[object]:
+        """Do what has to be done before the client can say anything: greet it."""
+        if self._refusal is not None:
+            self._session.refuse(self._refusal)
+        else:
+            self._session.greet(self._greeting)
+        yield from ()
+
+    def take(self, event: object) -> Iterator[object] | None:
+        """An event of the session, in order: goes to "events". What it returns is waited for."""
+        try:
+            self.send(event, "events")
+        except noSpaceInBox:
+            return self._wait_to_hand_on(event)
+        return None
+
+    def owed(self) -> bool:
+        """Whether something is still to be waited for when the client's session is over."""
+        return False
+
+    # ---- the session
+
+    def _fed(self, data: bytes) -> None:
+        """Something came from the client while we were at rest."""
+        session = self._session
+        session.receive_data(data)
+        if not self._act() and session.in_data:
+            self._data_came(len(data))
+
+    def _replied(self, reply: Reply) -> None:
+        """Answer the event that waits for it; the client's time begins again."""
+        self._session.reply(reply)
+        # If not at rest this is the turn in which the event was taken, and goes on there.
+        if not (self._at_rest and self._act()):
+            self._progress()
+
+    def _act(self) -> bool:
+        """Do all that can be done now, in the turn of whoever sent something; main does the rest.
+        True: the client has been sent something."""
+        session, from_client = self._session, self._from_client
+        self._at_rest = from_client.idle = False
+        blocked = self._blocked = self._pump()
+        waiting = session.waiting
+        flushed = blocked is None and not (waiting and self._withhold()) and self._flush()
+        if blocked is not None or session.closed or self._for_main or not (self._armed or waiting):
+            self.unpause()
+        else:
+            self._at_rest = True
+            from_client.idle = not waiting
+        return flushed
+
+    def _withhold(self) -> bool:
+        """Whether what is to be said can go with the reply that is waited for: the client has sent
+        more commands and so listens for all of them (RFC 2920, section 3.2). A slow reply does not
+        hold the others up."""
+        if not (self._session.has_unread and self._session.in_transaction):
+            return False
+        if self._late is None:  # not a timer for each: it looks once a second
+            self._late = self.scheduler.call_later(LATE_SECONDS, self._flush_late)
+        return True
+
+    def _flush_late(self) -> None:
+        self._late = None
+        self._flush()
+
+    def _pump(self) -> Iterator[object] | None:
+        """Hand on every event that there is, and feed the session while it asks for more; what is
+        returned has to be waited for before there can be more."""
+        session, waiting_data = self._session, self._from_client
         while True:
             event = session.next_event()
             if event is None:
-                if session.waiting or session.closed or not self.dataReady("inbox"):
-                    return
-                data = self.recv("inbox")
+                if session.errors != self._errors_seen and self._count_errors(session.errors):
+                    return self._be_slow(None)
+                if not waiting_data or session.waiting or self._encrypting:
+                    return None
+                data = waiting_data.popleft()
                 session.receive_data(data)
                 if session.in_data:
                     self._data_came(len(data))
                 # Else only a whole command counts: a client that sends its bytes one by one would
                 # stay for ever.
                 continue
-            if not isinstance(event, DataReceived):
-                self._progress()
-            try:
-                self.send(event, "events")
-            except noSpaceInBox:
-                self._flush()  # what was answered before should not wait with us
-                yield from self.put(event, "events")
-                self._progress()
-            if isinstance(event, SessionEnded):
+            kind = type(event)
+            if kind is TLSRequested:
+                return self._start_tls()
+            if kind is MessageFailed:
+                self._progress()  # the other events come with a reply
+            elif kind is SessionEnded:
                 self._ended = True
+            blocked = self.take(event)
+            if session.errors != self._errors_seen and self._count_errors(session.errors):
+                return self._be_slow(blocked)
+            if blocked is not None:
+                return blocked
 
-    def _handle_control(self, message: object) -> None:
-        if isinstance(message, producerFinished):
-            for data in self.Inbox("inbox"):
-                self._session.receive_data(data)
-            self._session.receive_eof()
-        elif isinstance(message, shutdownMicroprocess):
-            self._shutting_down = True
+    def _wait_to_hand_on(self, event: object) -> Iterator[object]:
+        self._flush()  # what was answered before should not wait with us
+        yield from self.put(event, "events")
+        self._progress()
 
-    def _something_for_us(self) -> int:
-        return self.dataReady("replies") or self.dataReady("control")
+    def _handle_control(self) -> None:
+        for message in self.Inbox("control"):
+            if isinstance(message, producerFinished):
+                for data in self.Inbox("inbox"):
+                    self._session.receive_data(data)
+                self._session.receive_eof()
+                self._encrypting = False  # that will not come about
+            elif isinstance(message, shutdownMicroprocess):
+                self._shutting_down = True
 
-    def _flush(self) -> None:
+    def _has(self, boxname: str) -> bool:
+        return bool(self.inboxes[boxname].q)
+
+    def _more_to_do(self) -> bool:
+        """Whether something has come that can be worked on now. What the client sends cannot, while
+        it has to wait for a reply or for encryption."""
+        if not (self._session.waiting or self._session.closed or self._encrypting):
+            return bool(self.anyReady())
+        made = dict.values(self.inboxes)
+        return any(box.q for box in made if box.name != "inbox")
+
+    def _flush(self) -> bool:
+        """Send what the session has said; whether there was something."""
         data = self._session.data_to_send()
-        if data:
-            self.send(data, "outbox")
-            self._progress()
+        if not data:
+            return False
+        self.send(data, "outbox")
+        self._since_progress = 0  # as in _progress
+        self._deadline = self.now() + self._timeout
+        return True
+
+    # ---- encryption
+
+    def _start_tls(self) -> Iterator[object]:
+        """For main, and not at once: what the client sent before it was told to begin, perhaps in
+        a piece of its own, is no part of what is encrypted: nobody knows who wrote it
+        (CVE-2011-0411). It ends the session."""
+        for data in self.Inbox("inbox"):
+            self._session.receive_data(data)
+        self._flush()
+        context = self._tls() if self._tls is not None else None
+        if context is not None and not self._session.closed:
+            self._encrypting = True
+            self.send(context, "makessl")
+        yield from ()
+
+    def encrypted(self) -> None:
+        """What comes from now on is encrypted."""
+        box = dict.get(self.inboxes, "sslready")
+        if box is None or not box.q:
+            return  # nearly always; and looked at so, the box need not be made
+        for _ in self.Inbox("sslready"):
+            if self._encrypting:
+                self._encrypting = False
+                self._session.tls_started()
+                self._progress()
+
+    # ---- time
+
+    def _count_errors(self, errors: int) -> bool:
+        """Whether the client has made more mistakes than are answered at once."""
+        more, self._errors_seen = errors - max(self._errors_seen, SOFT_ERRORS), errors
+        return more > 0
+
+    def _be_slow(self, first: Iterator[object] | None) -> Iterator[object]:
+        """Who makes one mistake after the other may as well wait before making the next."""
+        self._flush()
+        if first is not None:
+            yield from first
+        until = self.now() + SLOW_SECONDS
+        while (left := until - self.now()) > 0 and not self._has("control"):
+            self.pause(left)
+            yield 1
 
     def _data_came(self, size: int) -> None:
         """Inside a message time begins again for each so many bytes, not for each piece: that must
@@ -231,268 +388,4 @@ class SMTPServerSession(component):
         self._deadline = self.now() + self._timeout
 
 
-class SMTPClientSession(component):
-    """SMTPClientSession(host, port, helo_name, times=ClientTimes()) -> a server to which mail can
-    be given.
-
-    Nothing is connected before the first GiveSender. After a SessionFailed, or an early refusal of
-    a message, the next GiveSender connects anew; commands that came before a SessionFailed was
-    heard are forgotten."""
-
-    Inboxes = {
-        "inbox": "ClientCommand: GiveSender, GiveRecipient, StartData, DataReceived, EndData or"
-        " ResetTransaction",
-        "abandon": "object: drop the connection at once, a message without its dot is not mail",
-        "control": "producerFinished (QUIT, then end) or shutdownMicroprocess (end)",
-        "_received": "bytes: from the server",
-        "_closed": "producerFinished: the connection is over",
-    }
-    Outboxes = {
-        "outbox": "ClientEvent: Ready, ReplyReceived or SessionFailed; Abandoned after abandon",
-        "signal": "the shutdown that came in",
-        "_to_server": "bytes: to the server",
-        "_close": "producerFinished or shutdownMicroprocess: to the connection",
-    }
-
-    woken_by_collection = False  # it asks isFull(), or puts
-
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        helo_name: str,
-        times: ClientTimes | None = None,
-        **attributes: object,
-    ) -> None:
-        super().__init__(**attributes)
-        self._host = host
-        self._port = port
-        self._helo_name = helo_name
-        self._times = times or ClientTimes()
-        self._session: ClientSession | None = None
-        self._connection: TCPClient | None = None
-        self._unsent = b""  # what the connection had no room for
-        self._held: list[ClientCommand] = []  # what was asked before the server was ready
-        self._greeted = False
-        self._after_dot = False
-        self._deadline = 0.0
-        self.inboxes["inbox"].setSize(WINDOW)
-
-    def main(self) -> Iterator[object]:
-        stop: object = None
-        while stop is None:
-            stop = self.told_to_stop()
-            for _ in self.Inbox("abandon"):
-                self._abandon()
-                self.send(Abandoned(), "outbox")
-            self._listen()
-            if self._push():
-                self._obey_all()
-            self._watch_the_time()
-            if stop is None and not self._can_go_on():
-                self.pause(self._time_left())
-            yield 1
-        if isinstance(stop, producerFinished):
-            yield from self._say_goodbye()
-        self._abandon()
-        self.send(stop, "signal")
-
-    def stop(self) -> None:
-        if self._connection is not None:
-            self._connection.stop()
-        super().stop()
-
-    # ---- from the server
-
-    def _listen(self) -> None:
-        session = self._session
-        if session is None:
-            return
-        for data in self.Inbox("_received"):
-            session.receive_data(data)
-            self._progress()
-        reason: object = None
-        for message in self.Inbox("_closed"):
-            reason = message.message
-            session.receive_eof()
-        while (event := session.next_event()) is not None:
-            self._tell(event, reason)
-        self._collect_output(session)
-        if session.closed and self._session is session:
-            self._drop()
-
-    def _tell(self, event: ClientEvent, reason: object) -> None:
-        match event:
-            case Ready():
-                self._greeted = True
-                self.send(event, "outbox")
-                held, self._held = self._held, []
-                for command in held:
-                    self._say(command)
-            case SessionFailed(reason=FailReason.LOST, reply=None) if reason is not None:
-                why = FailReason.LOST if self._greeted else FailReason.UNREACHABLE
-                self._tell_failed(SessionFailed(why, None))
-            case SessionFailed():
-                self._tell_failed(event)
-            case _:
-                self.send(event, "outbox")
-
-    def _tell_failed(self, failed: SessionFailed) -> None:
-        """The commands that wait were given before the owner could know: it will give them again,
-        and a server that got them twice would answer twice."""
-        for _ in self.Inbox("inbox"):
-            pass
-        self.send(failed, "outbox")
-
-    # ---- to the server
-
-    def _obey_all(self) -> None:
-        """Carry out commands for as long as the connection has room."""
-        while self.dataReady("inbox") and not self._unsent:
-            command = self.recv("inbox")
-            if isinstance(command, GiveSender) and self._session is None:
-                self._connect()
-            session = self._session
-            if session is None or session.closed:
-                continue  # for a session that has failed: its owner has been told
-            if not session.ready:
-                if len(self._held) < WINDOW * 4:
-                    self._held.append(command)
-                continue
-            self._say(command)
-            # What belongs together goes out together, but pieces of a message are not copied only
-            # to be one.
-            if isinstance(command, DataReceived) and len(command.data) > SMALL_PIECE:
-                self._collect_output(session)
-        if self._session is not None:
-            self._collect_output(self._session)
-
-    def _say(self, command: ClientCommand) -> None:
-        session = self._session
-        if session is None:
-            return
-        match command:
-            case DataReceived(data=data):
-                session.send_data(data)
-            case GiveRecipient(path=path, parameters=parameters):
-                session.rcpt(path, parameters)
-            case GiveSender(path=path, parameters=parameters):
-                self._after_dot = False  # of the message before
-                session.mail(path, parameters)
-            case StartData():
-                session.data()
-            case EndData():
-                session.end_data()
-                self._after_dot = True
-            case ResetTransaction():
-                session.reset()
-
-    def _collect_output(self, session: ClientSession) -> None:
-        data = session.data_to_send()
-        if data:
-            self._unsent += data
-            self._progress()
-            self._push()
-
-    def _push(self) -> bool:
-        """Send what is unsent; False if the connection has no room (we are woken when it has)."""
-        if self._unsent:
-            try:
-                self.send(self._unsent, "_to_server")
-            except noSpaceInBox:
-                return False
-            self._unsent = b""
-            self._progress()
-        return True
-
-    # ---- the connection
-
-    def _connect(self) -> None:
-        connection = TCPClient(
-            self._host, self._port, connect_timeout=self._times.connect, inbox_limit=WINDOW
-        )
-        self.link((connection, "outbox"), (self, "_received"))
-        self.link((connection, "signal"), (self, "_closed"))
-        self.link((self, "_to_server"), (connection, "inbox"))
-        self.link((self, "_close"), (connection, "control"))
-        self.addChildren(connection)
-        connection.call_on_close(lambda: self.removeChild(connection))
-        connection.isolate(self._connection_failed)
-        connection.activate(Scheduler=self.scheduler)
-        self._connection = connection
-        self._session = ClientSession(self._helo_name)
-        self._greeted = self._after_dot = False
-        self._progress(self._times.connect + self._times.reply)
-
-    def _drop(self, message: object = None) -> None:
-        """Forget the session; its connection closes when it has sent what waits, or at once."""
-        if self._connection is not None:
-            self.send(message or producerFinished(self), "_close")
-            self.unlink(thecomponent=self._connection)
-            self._connection = None
-        for box in ("_received", "_closed"):
-            for _ in self.Inbox(box):
-                pass  # of the session that was
-        self._session = None
-        self._unsent = b""
-        self._held = []
-        self._after_dot = False
-
-    def _connection_failed(self, culprit: microprocess, error: Exception) -> None:
-        """Our fault, not the server's; to the owner it is a connection that was lost."""
-        log.error("connection to %s failed in %s", self._host, culprit.name, exc_info=error)
-        if self._connection is not None:
-            self._connection.stop()
-            self.inboxes["_closed"].deliver(producerFinished(culprit, "internal error"))
-
-    def _abandon(self) -> None:
-        self._drop(shutdownMicroprocess(self))
-
-    def _say_goodbye(self) -> Iterator[object]:
-        session = self._session
-        if session is None or not session.ready or session.in_data or self._unsent:
-            return
-        session.quit()
-        self._collect_output(session)
-        self._progress(self._times.quit)
-        while self._session is session and self.now() < self._deadline:
-            self._listen()
-            self._push()
-            if self._session is session:
-                self.pause(self._deadline - self.now())
-                yield 1
-
-    # ---- time
-
-    def _can_go_on(self) -> bool:
-        if self.dataReady("control") or self.dataReady("abandon"):
-            return True
-        if self._session is None or not self._unsent:
-            return bool(self.anyReady())
-        return bool(self.dataReady("_received") or self.dataReady("_closed"))
-
-    def _watch_the_time(self) -> None:
-        session = self._session
-        if session is not None and self._owes_us(session) and self.now() >= self._deadline:
-            self._tell_failed(SessionFailed(FailReason.TIMEOUT, None))
-            self._abandon()
-
-    def _owes_us(self, session: ClientSession) -> bool:
-        return bool(self._unsent or session.outstanding or not session.ready)
-
-    def _time_left(self) -> float | None:
-        session = self._session
-        if session is None or not self._owes_us(session):
-            return None
-        return max(0.0, self._deadline - self.now())
-
-    def _progress(self, seconds: float | None = None) -> None:
-        if seconds is None:
-            if self._after_dot:
-                seconds = self._times.final
-            else:
-                seconds = self._times.data_block if self._unsent else self._times.reply
-        self._deadline = self.now() + seconds
-
-
-__kamaelia_components__ = (SMTPServerSession, SMTPClientSession)
+__kamaelia_components__ = (SMTPServerSession,)

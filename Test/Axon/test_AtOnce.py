@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from Axon.AtOnce import AtOnce, act_at_once
+from Axon.AtOnce import AtOnce, act_at_once, act_when_idle
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Instruments import Instrument
@@ -108,7 +108,7 @@ def test_messages_are_acted_on_in_order_and_cost_no_turn_of_the_receiver() -> No
         yield 1
         acting.inboxes["control"].deliver(producerFinished())
 
-    run(linked(acting, script), acting)
+    run(acting, linked(acting, script))  # it sleeps already when the messages come
     assert acting.heard == list(range(100))
     assert acting.turns == 1
 
@@ -158,11 +158,15 @@ def test_a_box_that_was_full_lets_those_go_on_who_wait_for_room() -> None:
         assert heard == []
         act_at_once(acting, "inbox", heard.append)
 
-    sender = Script(script)
+    class Asking(Script):
+        woken_by_collection = False  # but for the box that refused it
+
+    sender = Asking(script)
     sender.link((sender, "outbox"), (acting, "inbox"))
     run(sender, Script(turning))
     assert heard == ["one", "two"]
     assert sender._isStopped()
+    assert acting.inboxes["inbox"].getSize() is None
 
 
 def test_a_box_that_is_not_there_is_a_key_error() -> None:
@@ -385,6 +389,99 @@ def test_nothing_is_left_of_it_but_by_who_holds_it() -> None:
     run(acting)
     gone = weakref.ref(acting)
     del acting
+    assert gone() is None
+
+
+# ---- acting only while idle
+
+
+class Sometimes(component):
+    """Acts at once while it is idle; what came meanwhile it takes in its turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.acted: list[object] = []
+        self.taken: list[object] = []
+        self.waiting = act_when_idle(self, "inbox", self.act)
+
+    def act(self, message: object) -> None:
+        if message == "fail":
+            raise ValueError(message)
+        self.acted.append(message)
+        if message == "busy":
+            self.waiting.idle = False
+
+    def main(self) -> Iterator[object]:
+        while not self.told_to_stop():
+            self.taken.extend(self.Inbox())
+            self.waiting.idle = True
+            self.pause()
+            yield 1
+
+
+def test_it_acts_while_it_is_idle_and_keeps_in_order_what_comes_otherwise() -> None:
+    sometimes = Sometimes()
+    sometimes.inboxes["inbox"].deliver("before its first turn")
+
+    def script(self: Script) -> Iterator[object]:
+        for word in ("now", "busy", "later", "still later"):
+            self.send(word)
+        assert sometimes.taken == ["before its first turn"]
+        sometimes.waiting.idle = True
+        self.send("behind those")  # it does not overtake them
+        yield 1
+        yield 1
+        assert sometimes.taken[1:] == ["later", "still later", "behind those"]
+        self.send("now again")
+        sometimes.inboxes["control"].deliver(producerFinished())
+
+    run(sometimes, linked(sometimes, script))
+    assert sometimes.acted == ["now", "busy", "now again"]
+
+
+def test_what_lay_there_before_it_was_asked_for_stays_and_a_limit_is_kept() -> None:
+    busy = component()
+    busy.setInboxSize("inbox", 2)
+    busy.inboxes["inbox"].deliver("first")
+    heard: list[object] = []
+    storage = act_when_idle(busy, "inbox", heard.append)
+    busy.inboxes["inbox"].deliver("second")
+    with pytest.raises(noSpaceInBox):
+        busy.inboxes["inbox"].deliver("one too many")
+    assert list(busy.Inbox()) == ["first", "second"]
+    storage.idle = True
+    busy.inboxes["inbox"].deliver("third")
+    assert heard == ["third"]
+    busy.setInboxSize("inbox", None)
+    busy.inboxes["inbox"].wake_on_collection(component())
+    busy.inboxes["inbox"].deliver("fourth")  # nothing of that has put another storage there
+    assert heard == ["third", "fourth"]
+    assert holder_of(busy.inboxes["inbox"]) is busy
+
+
+def test_a_fault_while_idle_is_its_components_too() -> None:
+    sometimes = Sometimes()
+    told: list[str] = []
+    sometimes.isolate(lambda culprit, error: told.append(str(error)))
+
+    def script(self: Script) -> Iterator[object]:
+        self.send("fail")
+        yield 1
+
+    run(sometimes, linked(sometimes, script))
+    assert told == ["fail"]
+    assert sometimes._isStopped()
+
+
+def test_of_one_that_was_idle_nothing_is_left_either() -> None:
+    sometimes = Sometimes()
+    sometimes.inboxes["control"].deliver(producerFinished())
+    run(sometimes)
+    sometimes.inboxes["inbox"].deliver("too late")
+    assert sometimes.acted == []
+    del sometimes.waiting  # who keeps it has to let it go
+    gone = weakref.ref(sometimes)
+    del sometimes
     assert gone() is None
 
 

@@ -30,7 +30,7 @@ mail_uid = {uid}
 mail_gid = {gid}
 first_valid_uid = 1
 first_valid_gid = 0
-passdb {{  # nobody logs in, but without one there are no users either
+passdb {{  # without one there are no users, even if nobody logs in
   driver = passwd-file
   args = username_format=%u {folder}/users
 }}
@@ -42,19 +42,27 @@ service lmtp {{
   inet_listener lmtp {{
     address = 127.0.0.1
     port = {port}
+{listener}
   }}
 }}
+{more}
 """
 
 
 class Dovecot(Program):
-    """Dovecot(folder) -> the server."""
+    """Dovecot(folder, listener="", more="", password="") -> the server.
+
+    listener: settings of the port for LMTP; more: of the whole; password: every user's."""
 
     needs = "/usr/lib/dovecot/lmtp"  # of the package dovecot-lmtpd, which needs that of PROGRAM
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, listener: str = "", more: str = "", password: str = ""
+    ) -> None:
         super().__init__("dovecot", folder)
         self.port = free_port()
+        self._more = {"listener": listener, "more": more}
+        self._password = f"{{PLAIN}}{password}" if password else ""
         # pytest's own folder is for root alone, and Dovecot is several users.
         self._home = Path(tempfile.mkdtemp(prefix="grey-dovecot-"))
 
@@ -65,10 +73,10 @@ class Dovecot(Program):
         uid, gid = nobody()
         (self._home / "mail").mkdir()
         os.chown(self._home / "mail", uid, gid)
-        users = "".join(f"{user}@example.org:::::::\n" for user in USERS)
+        users = "".join(f"{user}@example.org:{self._password}::::::\n" for user in USERS)
         (self._home / "users").write_text(users, encoding="ascii")
         configuration = self._home / "dovecot.conf"
-        text = TEXT.format(folder=self._home, uid=uid, gid=gid, port=self.port)
+        text = TEXT.format(folder=self._home, uid=uid, gid=gid, port=self.port, **self._more)
         configuration.write_text(text, encoding="utf-8")
         self.spawn([PROGRAM, "-F", "-c", configuration])
         wait_until("Dovecot", lambda: takes_connections(self.port))

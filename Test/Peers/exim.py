@@ -64,7 +64,7 @@ onward:
   driver = smtp
   port = {relay_to}
   allow_localhost
-  hosts_avoid_tls = *
+  {tls} = *
   hosts_try_fastopen =
 
 begin retry
@@ -73,11 +73,16 @@ begin retry
 
 
 class Exim(Peer):
-    """Exim(folder, domain="example.org", relay_to=0) -> the server."""
+    """Exim(folder, domain="example.org", relay_to=0, tls=False) -> the server.
 
-    def __init__(self, folder: Path, domain: str = "example.org", relay_to: int = 0) -> None:
+    tls: hand mail on with STARTTLS, or not at all."""
+
+    def __init__(
+        self, folder: Path, domain: str = "example.org", relay_to: int = 0, *, tls: bool = False
+    ) -> None:
         super().__init__("exim", folder, domain)
         self._relay_to = relay_to
+        self._tls = tls
 
     def furnish(self) -> World:
         world = World("exim4-daemon-light", [PROGRAM], ["Debian-exim"])
@@ -93,6 +98,7 @@ class Exim(Peer):
             users=" : ".join(USERS),
             relays="accept" if self._relay_to else "deny",
             relay_to=self._relay_to,
+            tls="hosts_require_tls" if self._tls else "hosts_avoid_tls",
         )
         self.world.write(CONFIGURATION, text)
         self.spawn(self.world.command(PROGRAM, "-bdf", "-q1s"))

@@ -17,23 +17,35 @@ CONTROL = "/usr/sbin/smtpctl"
 CONFIGURATION = "/etc/smtpd.conf"
 TEXT = """
 smtp max-message-size 20M
-listen on 127.0.0.1 port {port} hostname mail.{domain}
+listen on 127.0.0.1 port {port} hostname mail.{domain}{listen}
 table users {{ {users} }}
 action "local" maildir "/mail/%{{rcpt.user}}" virtual <users>
 match from any for domain "{domain}" rcpt-to {{ {addresses} }} action "local"
 """
 RELAY = """
-action "onward" relay host smtp://127.0.0.1:{relay_to} helo mail.{domain}
+action "onward" relay host {scheme}://127.0.0.1:{relay_to}{tls} helo mail.{domain}
 match from any for any action "onward"
 """
 
 
 class OpenSmtpd(Peer):
-    """OpenSmtpd(folder, domain="example.org", relay_to=0) -> the server."""
+    """OpenSmtpd(folder, domain="example.org", relay_to=0, tls=False, listen="") -> the server.
 
-    def __init__(self, folder: Path, domain: str = "example.org", relay_to: int = 0) -> None:
+    tls: hand mail on with STARTTLS, or not at all; listen: more words for that line."""
+
+    def __init__(
+        self,
+        folder: Path,
+        domain: str = "example.org",
+        relay_to: int = 0,
+        *,
+        tls: bool = False,
+        listen: str = "",
+    ) -> None:
         super().__init__("opensmtpd", folder, domain)
         self._relay_to = relay_to
+        self._tls = tls
+        self._listen = listen
 
     def furnish(self) -> World:
         agent = "/usr/libexec/opensmtpd/mail.maildir"
@@ -58,6 +70,9 @@ class OpenSmtpd(Peer):
             users=", ".join(f'"{user}" = "mailboxes"' for user in USERS),
             addresses=", ".join(f'"{user}@{self.domain}"' for user in USERS),
             relay_to=self._relay_to,
+            scheme="smtp+tls" if self._tls else "smtp",
+            tls=" tls no-verify" if self._tls else "",
+            listen=f" {self._listen}" if self._listen else "",
         )
         self.world.write(CONFIGURATION, text)
         self.spawn(self.world.command(PROGRAM, "-d", "-f", CONFIGURATION))

@@ -7,7 +7,7 @@ loopback, and what was deferred is tried again every second.
 
 from pathlib import Path
 
-from Test.System.postfix_server import PostfixServer
+from Test.System.postfix_server import PostfixServer, settings
 
 MAIN = """
 myhostname = mail.example.net
@@ -20,11 +20,13 @@ queue_run_delay = 1s
 minimal_backoff_time = 1s
 maximal_backoff_time = 1s
 """
-MASTER = "smtp unix - - n - - smtp\n"
+MASTER = "smtp unix - - n - - smtp\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
 
 
 class PostfixClient(PostfixServer):
-    """PostfixClient(program, relay_to) -> the client; `program` is the `postfix` command."""
+    """PostfixClient(program, relay_to, main="") -> the client.
 
-    def __init__(self, program: Path, relay_to: int) -> None:
-        super().__init__(program, MAIN.format(relay_to=relay_to), MASTER)
+    program: the `postfix` command; main: more settings."""
+
+    def __init__(self, program: Path, relay_to: int, main: str = "") -> None:
+        super().__init__(program, settings(MAIN.format(relay_to=relay_to), main), MASTER)

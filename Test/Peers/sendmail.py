@@ -15,6 +15,7 @@ M4 = "/usr/bin/m4"
 FEATURES = "/usr/share/sendmail/cf"
 SOURCE = "/etc/mail/sendmail.mc"
 CONFIGURATION = "/etc/mail/sendmail.cf"
+TRAFFIC = "/var/spool/mqueue/traffic"  # all that it says and hears, in clear
 TEXT = """
 include(`{features}/m4/cf.m4')dnl
 OSTYPE(`linux')dnl
@@ -62,7 +63,8 @@ class Sendmail(Peer):
         rules = self.world.run(M4, f"-D_CF_DIR_={FEATURES}/", SOURCE)
         self.world.write(CONFIGURATION, rules)
         self.world.write("/etc/mail/service.switch", "hosts files\naliases files\n")
-        self.spawn(self.world.command(PROGRAM, "-C", CONFIGURATION, "-bD", "-q1s"))
+        daemon = ("-C", CONFIGURATION, "-bD", "-q1s", "-X", TRAFFIC)
+        self.spawn(self.world.command(PROGRAM, *daemon))
         self.wait_till_it_listens()
 
     def queued(self) -> int:
@@ -70,3 +72,7 @@ class Sendmail(Peer):
 
     def flush(self) -> None:
         self.world.run(PROGRAM, "-C", CONFIGURATION, "-q")
+
+    def said(self) -> str:
+        traffic = self.world.path(TRAFFIC)
+        return super().said() + (traffic.read_text("latin-1") if traffic.exists() else "")

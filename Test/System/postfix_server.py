@@ -91,20 +91,34 @@ class PostfixServer:
     def __enter__(self) -> Self:
         try:
             self._write_configuration()
-            self._command("start")
-            wait_until("Postfix", lambda: takes_connections(self.port))
+            self.start()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def start(self) -> None:
+        """Start it, for the first time or again."""
+        self._command("start")
+        wait_until("Postfix", lambda: takes_connections(self.port))
+
+    def stop(self) -> None:
+        """End all of it; what it has, it keeps."""
         pid_file = self._folder / "queue" / "pid" / "master.pid"
         if pid_file.exists():
-            master = int(pid_file.read_text(encoding="ascii"))
-            os.kill(master, signal.SIGTERM)
-            wait_until("Postfix to end", lambda: not is_running(master))
-        shutil.rmtree(self._folder)
+            master = int(pid_file.read_text(encoding="ascii").strip())
+            if is_running(master):
+                os.kill(master, signal.SIGTERM)
+                wait_until("Postfix to end", lambda: not is_running(master))
+
+    def configure(self, *arguments: str) -> None:
+        """Run postconf on its files, and have it read them again."""
+        self._run("postconf", *arguments)
+        self._command("reload")
 
     def mailbox(self, user: str) -> list[bytes]:
         """The messages that were delivered to the user, with the server's own header lines."""
@@ -144,17 +158,23 @@ class PostfixServer:
     def _command(self, verb: str) -> None:
         self._run(self._program.name, verb)
 
-    def _run(self, name: str, argument: str) -> str:
+    def _run(self, name: str, *arguments: str) -> str:
         done = subprocess.run(
-            [self._program.with_name(name), "-c", self._configuration, argument],
+            [self._program.with_name(name), "-c", self._configuration, *arguments],
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
             check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"{name} {argument}: {done.stdout}{done.stderr}{self.said()}")
+            raise RuntimeError(f"{name} {arguments}: {done.stdout}{done.stderr}{self.said()}")
         return done.stdout
+
+
+def door(port: int, **settings: object) -> str:
+    """Lines of master.cf for one more port on which it takes mail, with settings of its own."""
+    own = "".join(f"  -o {{ {name} = {value} }}\n" for name, value in settings.items())
+    return f"127.0.0.1:{port} inet n - n - - smtpd\n{own}"
 
 
 def settings(*texts: str) -> str:

@@ -140,7 +140,9 @@ class Program:
 
 
 class Grey(Program):
-    """Grey(folder, smtp_port, host="127.0.0.1", **settings) -> kamaelia-grey before a server."""
+    """Grey(folder, smtp_port, host="127.0.0.1", **settings) -> kamaelia-grey before a server.
+
+    settings: of greylist.conf; a tuple is the rows of a list."""
 
     def __init__(
         self, folder: Path, smtp_port: int, host: str = "127.0.0.1", **settings: object
@@ -158,11 +160,14 @@ class Grey(Program):
             "database": self.database,
             "greylist_log": self.mail_log,
             "drain_timeout": "10s",
+            # The servers of the tests take mail for everybody, or trust all of this machine.
+            "relay_check": "no",
+            "listen": host,
+            "allowed_domains": "example.org",
+            "allowed_senders": FRIEND,
             **settings,
         }
-        lines = [f"{key} = {value}" for key, value in values.items()]
-        lists = {"listen": host, "allowed_domains": "example.org", "allowed_senders": FRIEND}
-        lines += [f"{key}:\n    {value}" for key, value in lists.items()]
+        lines = [_setting(key, value) for key, value in values.items()]
         self._config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self._starts = 0
 
@@ -191,6 +196,12 @@ class Grey(Program):
 
     def wait_for_log(self, *words: str, times: int = 1) -> None:
         wait_until(f"{words} in the mail log", lambda: len(self.logged(*words)) >= times)
+
+
+def _setting(key: str, value: object) -> str:
+    if isinstance(value, tuple):
+        return "\n    ".join([f"{key}:", *map(str, value)])
+    return f"{key} = {value}"
 
 
 class SmtpSink(Program):

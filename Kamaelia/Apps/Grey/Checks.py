@@ -100,6 +100,14 @@ def may_relay_now(old: Config, new: Config) -> list[str]:
     return real_servers(new).problems
 
 
+def bounces_all(old: Config, new: Config) -> list[str]:
+    """The problem of a file that was cut to nothing, by a full disk for instance: read in the
+    place of one that works it would refuse everybody's mail for good."""
+    if old.allowed_domains and not new.allowed_domains:
+        return ["allowed_domains is empty now: if all mail is to be refused, restart the program"]
+    return []
+
+
 def expiring(config: Config) -> list[str]:
     """The certificates whose time is over, or nearly so."""
     try:

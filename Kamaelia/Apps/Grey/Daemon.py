@@ -34,10 +34,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from Kamaelia.Apps.Grey import Checks
-from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, find, load
+from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, Problem, find, load
 from Kamaelia.Apps.Grey.PidFile import PidFile, PidFileError, running_pid
 from Kamaelia.Apps.Grey.Privileges import PrivilegeError, become
 from Kamaelia.Apps.Grey.Process import log_directly, serve
+from Kamaelia.Apps.Grey.Server import with_kept
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier, SystemdError, take_inherited
 from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS, Link, Supervisor, open_ports
 
@@ -189,15 +190,17 @@ class _Program:
         def ready() -> None:
             self._say_what_we_do(names)
 
+        started_with = self._config
         if len(ports) == 1:
             return serve(self._config, ports[0], self._read_again, ready, notifier=notifier)
 
         def work(number: int, sockets: list[socket.socket], link: Link) -> int:
             if pid_file is not None:
                 pid_file.leave()
-            # The configuration of now: it may be a later one than at the start.
+            # The configuration of now: it may be a later one than at the start. But what takes a
+            # restart is that of the other workers: one database, one meaning of each port.
             return serve(
-                *(self._config, sockets, self._read_again),
+                *(with_kept(self._config, started_with)[0], sockets, self._read_again),
                 workers=len(ports),
                 number=number,
                 link=link,
@@ -258,11 +261,14 @@ class _Program:
             return None
         began = time.monotonic()
         try:
+            if self._path.exists() and not self._path.is_file():  # a pipe may never say a word
+                raise ConfigError([Problem(str(self._path), 0, 0, "", "is no file")])
             new = load(self._path)
         except ConfigError as error:
             problems = str(error).splitlines()
         else:
             problems = Checks.surroundings(new) or Checks.may_relay_now(self._config, new)
+            problems += Checks.bounces_all(self._config, new)
         if problems:
             for line in problems:
                 log.error("%s", line)

@@ -114,7 +114,8 @@ class GreylistDecider(component):
 
     def main(self) -> Iterator[object]:
         # Not before, for what came earlier has to be measured with this scheduler's clock.
-        act_at_once(self, "inbox", self._take)
+        # One session's odd attempt is that session's end, and nobody else's.
+        act_at_once(self, "inbox", self._take, blame_sender=True)
         stop: ipc | None = None
         while stop is None or self._open:
             if not self.anyReady():
@@ -134,9 +135,11 @@ class GreylistDecider(component):
         triplet = None
         if decision is None:
             triplet = self._rules.triplet_of(attempt)
-            self._asked = triplet
-            self.send(Query(triplet, self._reply_to), "query")
-            answer, self._answer, self._asked = self._answer, None, None
+            self._asked, self._answer = triplet, None
+            try:
+                self.send(Query(triplet, self._reply_to), "query")
+            finally:
+                answer, self._answer, self._asked = self._answer, None, None
             if answer is not None:
                 decision = self._decide(triplet, answer)
             elif len(self._deadlines) >= PENDING_LIMIT:
@@ -157,7 +160,12 @@ class GreylistDecider(component):
         if waiting is None:
             return
         pending = waiting[0]
-        pending.decision = self._decide(answer.triplet, answer)
+        try:
+            pending.decision = self._decide(answer.triplet, answer)
+        except Exception:
+            # This is the turn of the store, which serves everybody: it is no fault of its own.
+            log.exception("deciding on %s failed", answer.triplet)
+            pending.decision = without_store(answer.triplet, self._policy)
         self._decided(pending)
 
     def _decide(self, triplet: Triplet, answer: Answer) -> Decision:

@@ -36,11 +36,10 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from Axon.Component import component
-from Kamaelia.Chassis.Graphline import Graphline
+from Kamaelia.Chassis.Pipeline import Pipeline
 
 OwnComponent = type[component]
 
@@ -61,7 +60,7 @@ def load(path: Path, name: str) -> OwnComponent:
         spec.loader.exec_module(module)
     except OSError as error:
         raise OwnComponentError(f"{where}: {error.strerror or error}: mend the path") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() there is not the end of this program
         raise OwnComponentError(f"{where}: {_at(path, error)}: mend the file") from error
     found = getattr(module, name, None)
     if not isinstance(found, type) or not issubclass(found, component):
@@ -81,7 +80,7 @@ def _try(where: str, path: Path, found: OwnComponent) -> None:
     """One is made now: what is wrong with it is to be known before the first client comes."""
     try:
         made = found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise OwnComponentError(
             f"{where}: it cannot be made without arguments: {_at(path, error)}"
         ) from error
@@ -91,7 +90,7 @@ def _try(where: str, path: Path, found: OwnComponent) -> None:
         raise OwnComponentError(f"{where}: it has no box {missing[0]!r}: declare it")
 
 
-def _at(path: Path, error: Exception) -> str:
+def _at(path: Path, error: BaseException) -> str:
     """What was wrong, with the line in the administrator's file if it is known."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {error.msg}"
@@ -106,20 +105,6 @@ def load_all(named: Iterable[tuple[Path, str]]) -> list[OwnComponent]:
     return [load(path, name) for path, name in named]
 
 
-def before(own: Sequence[OwnComponent], decider: component) -> component:
-    """The decider with one of each before it, and the boxes of a decider alone."""
-    if not own:
-        return decider
-    members = {f"OWN{at}": each() for at, each in enumerate(own)}
-    names = [*members, "DECIDER"]
-    linkages = {
-        ("self", "inbox"): (names[0], "inbox"),
-        ("self", "control"): (names[0], "control"),
-        ("DECIDER", "outbox"): ("self", "outbox"),
-        ("DECIDER", "log"): ("self", "log"),
-        ("DECIDER", "signal"): ("self", "signal"),
-    }
-    for one, following in pairwise(names):
-        linkages[one, "outbox"] = (following, "inbox")
-        linkages[one, "signal"] = (following, "control")
-    return Graphline(linkages, None, **members, DECIDER=decider)
+def chain(own: Sequence[OwnComponent]) -> component:
+    """One of each, in a line: for the Attempts of one client."""
+    return Pipeline(*(each() for each in own))

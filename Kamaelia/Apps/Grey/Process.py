@@ -32,6 +32,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from math import ceil
 from queue import SimpleQueue
@@ -50,6 +51,7 @@ log = logging.getLogger("kamaelia-grey")
 
 SWITCH_SECONDS = 0.0005
 OTHER_FILES = 300
+LINES_WAITING = 20_000  # for the thread that logs; some 20 MB
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 WORKERS_LINE = "%(asctime)s %(levelname)s worker {} %(name)s: %(message)s"
 ReadAgain = Callable[[], Config | None]
@@ -235,7 +237,7 @@ def log_directly(config: Config, *, to_file: bool = True) -> None:
 def log_in_thread(config: Config, line: str = LINE) -> logging.handlers.QueueListener:
     """Log through a thread: a slow disk or terminal must not hold up mail."""
     queue: SimpleQueue[object] = SimpleQueue()
-    entrance = logging.handlers.QueueHandler(queue)
+    entrance = _Entrance(queue)
     entrance.setFormatter(logging.Formatter("%(message)s"))  # the rest is added at the other end
     _log_to(config, [entrance])
     listener = logging.handlers.QueueListener(
@@ -249,11 +251,40 @@ def _handlers(config: Config, line: str) -> list[logging.Handler]:
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     handlers[0].setLevel(logging.INFO)
     if config.greylist_debuglog is not None:
-        # It opens the file again when it was moved away, before the next line.
-        handlers.append(logging.handlers.WatchedFileHandler(config.greylist_debuglog, delay=True))
+        handlers.append(_LogFile(config.greylist_debuglog, delay=True))
     for handler in handlers:
         handler.setFormatter(logging.Formatter(line))
     return handlers
+
+
+class _LogFile(logging.handlers.WatchedFileHandler):
+    """It opens the file again when it was moved away, before the next line. A file that cannot be
+    opened costs lines: an exception would end the thread that logs, or a supervisor."""
+
+    _lost = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError as error:
+            if not self._lost and sys.stderr is not None:
+                self._lost = True  # said once, and not to a log
+                with suppress(OSError):
+                    why = error.strerror or error
+                    sys.stderr.write(f"{self.baseFilename}: {why}: its lines are lost for now\n")
+        else:
+            self._lost = False
+
+
+class _Entrance(logging.handlers.QueueHandler):
+    """To the thread that logs. What comes faster than that one writes is dropped: standard error
+    may be a pipe that nobody reads."""
+
+    queue: SimpleQueue[object]
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        if self.queue.qsize() < LINES_WAITING:
+            self.queue.put_nowait(record)
 
 
 def _log_to(config: Config, handlers: list[logging.Handler]) -> None:

@@ -6,7 +6,10 @@ From a Config to the running system: the only place where things are wired
     GreyServer
       +-- StoreService          who was seen when (one thread)
       +-- MailLog               a line a decision (one thread)
-      +-- BackendProbe          what the real server offers
+      +-- GreylistDecider       who gets in            \
+      +-- RelayPool             the real mail servers   | one set for each configuration
+      +-- Verifier              have they such a user?  | that some session still has
+      +-- BackendProbe          what each offers       /
       +-- ServerCore            one for each address that is listened on
             +-- SMTPProxy       one for each client
 
@@ -23,35 +26,52 @@ Ending
 shut_down() (or shutdownMicroprocess at "control") drains: the ports are closed, clients between two
 messages hear 421, those inside one may finish it for ``drain_timeout`` seconds; then all that is
 left is closed, the store is written and the system ends. A second shut_down() does not wait.
+
+Changing the configuration
+--------------------------
+reload() makes the parts that depend on it anew, for the clients that come from then on. Those that
+are there keep what they began with until they leave; then their set of parts ends.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Scheduler import scheduler
 from Kamaelia.Apps.Grey import OwnComponents
+from Kamaelia.Apps.Grey.Certificates import Certificates, backend_context, certificates_of
 from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Core.Modes import ServerProtocol, ServerTLS, Verify
+from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Types import Policy
+from Kamaelia.Apps.Grey.FrontDoor.Admission import Admission, AdmissionRules, Memory
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
-from Kamaelia.Apps.Grey.FrontDoor.SMTPProxy import ProxySettings, SMTPProxy
+from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
+from Kamaelia.Apps.Grey.FrontDoor.FrontOffice import FrontOffice, ProxySettings
+from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool, RelaySettings
+from Kamaelia.Apps.Grey.FrontDoor.SMTPProxy import SMTPProxy
+from Kamaelia.Apps.Grey.FrontDoor.Verifier import Verifier
+from Kamaelia.Apps.Grey.FrontDoor.VerifyCache import VerifyCache
 from Kamaelia.Apps.Grey.GreylistDecider import GreylistDecider
 from Kamaelia.Apps.Grey.Store.Interface import Store
 from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
 from Kamaelia.Apps.Grey.Watch.MailLog import MailLog
 from Kamaelia.Chassis.ConnectedServer import ServerCore, stop_tree
-from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
-    ClientTimes,
-)
+from Kamaelia.Protocol.SMTPClient import ServerAccess
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import ClientTimes
+from Kamaelia.Support.Protocol.SMTP.ClientGreeting import TLSPolicy
+from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits
 
 log = logging.getLogger(__name__)
@@ -60,6 +80,15 @@ REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 # Clients above max_connections hear 421. Above this many more they wait in the kernel: even a 421
 # costs a descriptor and a session for as long as the client likes to look at it.
 REFUSALS_AT_ONCE = 100
+CERTIFICATES_SECONDS = 60.0  # between looks at their files
+TOO_MANY = Reply.of(421, "4.3.2", "too many connections, try again later")
+# What a running server cannot change: its ports, its files, its processes.
+RESTART = (
+    *("listen", "port", "tls_port", "max_connections", "database", "sweep_interval", "memory_records"),
+    # The store sweeps by these: a longer one would come too late for what is swept meanwhile.
+    *("retry_window", "pass_lifetime"),
+    *("greylist_log", "greylist_debuglog", "workers", "pid_file", "user"),
+)
 
 
 def policy_of(config: Config) -> Policy:
@@ -76,6 +105,8 @@ def policy_of(config: Config) -> Policy:
         whitelisted_triples=config.whitelisted_triples,
         nonstandard_triples=config.whitelisted_nonstandard_triples,
         store_failure=config.store_failure,
+        greylist_authenticated=config.noauth,
+        new_per_network=config.new_per_network,
     )
 
 
@@ -86,23 +117,122 @@ def settings_of(config: Config) -> ProxySettings:
         greeting=f"ESMTP {config.serverid}".strip(),
         size_limit=config.message_size_limit,
         timeout=float(config.inactivity_timeout),
+        greet_pause=float(config.greet_pause),
+        chunking=config.chunking,
         limits=ServerLimits(
             max_recipients=config.max_recipients, message_bytes=config.message_size_limit
         ),
+        proxy_protocol_from=config.proxy_protocol_from,
+        xclient_from=config.xclient_from,
+    )
+
+
+_TLS_POLICIES = {
+    ServerTLS.OFF: TLSPolicy.OFF,
+    ServerTLS.MAY: TLSPolicy.MAY,
+    ServerTLS.REQUIRE: TLSPolicy.REQUIRE,
+    ServerTLS.VERIFY: TLSPolicy.REQUIRE,  # the context does the rest
+}
+
+
+def relay_settings_of(config: Config) -> RelaySettings:
+    """How the real mail servers are spoken to. Raises CertificateError."""
+    context = backend_context(config.backend_tls.value, config.backend_tls_ca)
+    return RelaySettings(
+        helo_name=config.servername,
         times=ClientTimes(
             connect=float(config.connect_timeout),
             reply=float(config.backend_reply_timeout),
             final=float(config.backend_final_timeout),
         ),
+        access=ServerAccess(
+            lmtp=config.backend_protocol is ServerProtocol.LMTP,
+            tls=_TLS_POLICIES[config.backend_tls],
+            context=None if context is None else lambda: context,
+            name=config.backend_tls_name or None,
+        ),
+        client_info=config.client_info,
+        kept=config.backend_connections_kept,
     )
 
 
+def backend_rules_of(config: Config) -> list[BackendRule]:
+    """Which real mail server gets what."""
+    if not config.backends:
+        return [BackendRule(config.smtp_ip, config.smtp_port)]
+    return [
+        BackendRule(host, port, priority, (domain,))
+        for host, port, priority, domain in config.backends
+    ]
+
+
+def admission_rules_of(config: Config) -> AdmissionRules:
+    """Who may come in. Those whose mail we relay, and our own fronts, bring the mail of many: the
+    limits for one client are not for them."""
+    many = (
+        *config.reserved_networks,
+        *config.allowed_senders,
+        *config.allowed_sender_nets,
+        *config.xclient_from,
+    )
+    return AdmissionRules(
+        max_connections=config.max_connections,
+        reserved=config.reserved_connections,
+        reserved_networks=config.reserved_networks,
+        per_client=config.max_client_connections,
+        per_client_rate=float(config.client_rate),
+        memory_limit=config.memory_limit,
+        exempt=Networks(many),
+    )
+
+
+class _Era:
+    """The parts that belong to one configuration, and how many sessions still have them."""
+
+    def __init__(self, server: GreyServer, config: Config, certificates: Certificates) -> None:
+        own = OwnComponents.load_all(config.before_decider)
+        backends = Backends(
+            backend_rules_of(config), lambda rule: Backend(rule.host, rule.port), random.random
+        )
+        self.pool = RelayPool(backends, relay_settings_of(config))
+        self.verifier = Verifier(
+            self.pool,
+            config.verify_recipients,
+            VerifyCache(
+                float(config.verify_found_lifetime), float(config.verify_unknown_lifetime)
+            ),
+        )
+        self.decider = server.make_decider(config)
+        self.probes = [BackendProbe(backend, self.pool) for backend in backends.all]
+        self.office = FrontOffice(
+            settings_of(config),
+            self.pool,
+            self.decider,
+            server.mail_log,
+            server.clock,
+            self.verifier if config.verify_recipients is not Verify.NEVER else None,
+            server.admission,
+            certificates.context,
+            partial(OwnComponents.chain, own) if own else None,
+        )
+        self.sessions = 0
+        if "log" in self.decider.outboxes:
+            self.decider.link((self.decider, "log"), (server.mail_log, "inbox"))
+
+    @property
+    def parts(self) -> list[component]:
+        """In the order in which they are told to end."""
+        return [*self.probes, self.verifier, self.pool, self.decider]
+
+
 class GreyServer(component):
-    """GreyServer(config, clock=time.time, open_store=None) -> the whole greylister.
+    """GreyServer(config, clock=time.time, open_store=None, listening=None) -> the whole greylister.
 
     clock: seconds since the epoch, for decisions and logs. open_store: makes the store, in its own
-    thread; by default the SQLite file of the configuration. Raises OwnComponentError for what
-    before_decider names and cannot be used."""
+    thread; by default the SQLite file of the configuration. listening: sockets to take clients from
+    instead of opening the configuration's ports; connections to tls_port begin encrypted. Raises
+    OwnComponentError for what before_decider names and cannot be used, CertificateError for a
+    certificate."""
 
     Inboxes = {
         "inbox": "object: unused",
@@ -118,33 +248,47 @@ class GreyServer(component):
         config: Config,
         clock: Callable[[], float] = time.time,
         open_store: Callable[[], Store] | None = None,
+        listening: Sequence[socket.socket] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
-        self._own = OwnComponents.load_all(config.before_decider)
-        self._policy = policy_of(config)
-        self._settings = settings_of(config)
-        self._clock = clock
-        self.backend = Backend(config.smtp_ip, config.smtp_port)
+        self.clock = clock
         self.store = StoreService(
             open_store or partial(SqliteStore, config.database),
-            self._policy.lifetimes,
+            policy_of(config).lifetimes,
             clock=clock,
             sweep_interval=float(config.sweep_interval),
+            memory_records=config.memory_records,
+            shared=config.workers > 1,
         )
         self.mail_log = MailLog(config.greylist_log)
-        self.probe = BackendProbe(self.backend, config.servername)
-        self.doors = [
+        self.admission = Admission(admission_rules_of(config), Memory(time.monotonic))
+        self.certificates = certificates_of(config)
+        self._era = _Era(self, config, self.certificates)
+        self._eras = [self._era]
+        self.doors = self._make_doors(listening)
+        self._sessions: dict[SMTPProxy, _Era] = {}
+
+    def _make_doors(self, listening: Sequence[socket.socket] | None) -> list[ServerCore]:
+        config = self.config
+        limit = config.max_connections + REFUSALS_AT_ONCE
+        places: list[dict[str, Any]] = []
+        if listening is not None:
+            places = [{"sock": sock, "port": sock.getsockname()[1]} for sock in listening]
+        else:
+            ports = [config.port, *([config.tls_port] if config.tls_port else [])]
+            places = [{"host": host, "port": port} for host in config.listen for port in ports]
+        return [
             ServerCore(
-                host=address,
-                port=config.port,
+                **place,
                 socketOptions=REUSE_ADDRESS,
-                protocol=self._proxy,
-                connection_limit=config.max_connections + REFUSALS_AT_ONCE,
+                protocol=partial(
+                    self._proxy, encrypted=bool(config.tls_port) and place["port"] == config.tls_port
+                ),
+                connection_limit=limit,
             )
-            for address in config.listen
+            for place in places
         ]
-        self._sessions: set[SMTPProxy] = set()
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -155,6 +299,21 @@ class GreyServer(component):
     def connections(self) -> int:
         """Number of clients connected now."""
         return sum(door.connections for door in self.doors)
+
+    @property
+    def pool(self) -> RelayPool:
+        """The connections to the real mail servers, and how those fare."""
+        return self._era.pool
+
+    @property
+    def probes(self) -> list[BackendProbe]:
+        """Who asks the real mail servers what they offer: one for each."""
+        return self._era.probes
+
+    def make_decider(self, config: Config) -> component:
+        """The component that turns Attempts into Decisions, which go to the box that the Attempt
+        names; override it to put one of your own in its place (before it: see before_decider)."""
+        return GreylistDecider(policy_of(config), self.store, self.clock)
 
     def activate(
         self, Scheduler: scheduler | None = None, Tracker: object = None, mainmethod: str = "main"
@@ -170,22 +329,55 @@ class GreyServer(component):
             for door in opened:
                 door.stop()
             raise
-        self.addChildren(*self.doors, self.store, self.mail_log, self.probe)
-        for part in (self.store, self.mail_log, self.probe):
-            part.activate(Scheduler)
+        self.addChildren(*self.doors)
+        self._start([self.store, self.mail_log, *self._era.parts], Scheduler)
         return super().activate(Scheduler, Tracker, mainmethod)
+
+    def _start(self, parts: Sequence[component], running: scheduler | None) -> None:
+        self.addChildren(*parts)
+        for part in parts:
+            part.activate(running)
 
     def shut_down(self, why: str = "") -> None:
         """Drain and end; called again, end without waiting. Only in the scheduler's thread."""
         self.inboxes["control"].deliver(shutdownMicroprocess(self, why))
 
+    def reload(self, config: Config) -> list[str]:
+        """Serve clients that come from now on by this configuration. Returns the names of the
+        settings that have changed and need a restart. Raises OwnComponentError or CertificateError,
+        and then nothing has changed. Only in the scheduler's thread."""
+        changed = [
+            name for name in RESTART if getattr(config, name) != getattr(self.config, name)
+        ]
+        config = replace(config, **{name: getattr(self.config, name) for name in changed})
+        rules = admission_rules_of(config)
+        certificates = certificates_of(config)
+        era = _Era(self, config, certificates)
+        self._start(era.parts, self.scheduler or None)
+        before, self._era = self._era, era
+        self._eras.append(era)
+        self.certificates = certificates
+        self.admission.change(rules)
+        self.unpause()  # main may have had no certificates to look at so far
+        for known in before.pool.backends.all:  # until the probes have asked
+            for backend in era.pool.backends.all:
+                if (known.host, known.port) == (backend.host, backend.port) and known.seen:
+                    backend.learn(known.seen)
+        self.config = config
+        self._retire(before)
+        return changed
+
     def main(self) -> Iterator[object]:
         while (stop := self._told_to_end()) is None:
-            self.pause()
+            self.pause(CERTIFICATES_SECONDS if self.config.tls_certificate else None)
             yield 1
+            if self.certificates.changed():
+                for problem in self.certificates.reload():
+                    log.error("%s", problem)
         yield from self._drain()
         # The clients are gone: what they left to be written is in the boxes of these by now.
-        for part in (self.probe, self.store, self.mail_log):
+        parts = [part for era in self._eras for part in era.parts]
+        for part in (*parts, self.store, self.mail_log):
             part.inboxes["control"].deliver(producerFinished(self))
             while not part._isStopped():
                 if self._told_to_end() is not None:
@@ -231,35 +423,44 @@ class GreyServer(component):
                 return message
         return None
 
-    def _proxy(self, peer: str, **_: object) -> SMTPProxy:
+    def _proxy(
+        self, peer: str, peerport: int, localip: str, localport: int, encrypted: bool
+    ) -> SMTPProxy:
         # Sessions whose clients have gone wait for the mail server's answer to a dot: without a
         # limit to those too, a client that always leaves after its dot could pile them up.
-        limit = self.config.max_connections
-        full = self.connections >= limit or len(self._sessions) >= 2 * limit
+        full = len(self._sessions) >= 2 * self.config.max_connections + REFUSALS_AT_ONCE
+        era = self._era
         session = SMTPProxy(
+            era.office,
             peer,
-            self._settings,
-            self.backend,
-            self.make_decider,
-            self.mail_log,
-            self._clock,
-            full=full,
+            peerport,
+            localip,
+            localport,
+            full=TOO_MANY if full else None,
+            encrypted=encrypted,
         )
         # A session may outlive its connection: after the dot the mail server's answer is awaited.
-        self._sessions.add(session)
+        self._sessions[session] = era
+        era.sessions += 1
         session.call_on_close(lambda: self._session_over(session))
         return session
 
     def _session_over(self, session: SMTPProxy) -> None:
-        self._sessions.discard(session)
+        era = self._sessions.pop(session)
+        era.sessions -= 1
+        if era is not self._era:
+            self._retire(era)
         if not self._sessions:
             self.unpause()
 
-    def make_decider(self) -> component:
-        """The component that turns one client's Attempts into Decisions; override it to put one of
-        your own behind or in the place of the greylister (before it: see before_decider)."""
-        decider = GreylistDecider(self._policy, self.store, self._clock)
-        return OwnComponents.before(self._own, decider)
+    def _retire(self, era: _Era) -> None:
+        """End the parts of a configuration that no session has any more."""
+        if era.sessions:
+            return
+        self._eras.remove(era)
+        for part in era.parts:
+            part.call_on_close(partial(self.removeChild, part))
+            part.inboxes["control"].deliver(producerFinished(self))
 
 
 __kamaelia_components__ = (GreyServer,)

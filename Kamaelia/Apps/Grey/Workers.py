@@ -313,14 +313,15 @@ class Supervisor:
                 self._start(worker, now)
 
     def _start(self, worker: _Worker, now: float) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sys.stdout.flush()  # else what waits in it would be written by both
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):  # else what waits in it would be written by both
+            with suppress(OSError, ValueError):  # a full disk, a pipe that nobody reads
+                stream.flush()
+        ends: tuple[socket.socket, ...] = ()
         try:
+            ours, theirs = ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             pid = os.fork()
-        except OSError as error:  # too many processes, or no memory: perhaps later
-            ours.close()
-            theirs.close()
+        except OSError as error:  # too many processes or files, or no memory: perhaps later
+            close_all(list(ends))
             worker.failures += 1
             worker.start_at = now + self._pause(worker.failures + 1)
             why = error.strerror
@@ -426,7 +427,13 @@ class Supervisor:
 
     def _reload(self) -> None:
         self._notifier.reloading(time.monotonic_ns() // 1000)
-        if self._check():
+        try:
+            good = self._check()
+        except Exception:
+            # A file that nobody has thought of must not be the end of all workers.
+            log.exception("internal error while the configuration was read: it stays as it was")
+            good = False
+        if good:
             self._refused = 0
             self._to_reload = deque(worker for worker in self._workers if worker.pid)
             self._reload_next()

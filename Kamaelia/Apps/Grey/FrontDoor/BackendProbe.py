@@ -1,15 +1,15 @@
 """
-Ask the real mail server what it offers
-=======================================
-Our EHLO may only offer what the server behind us can do, and it is answered before there is any
-connection to it. So the server is asked at the start, and then every few minutes.
+Ask a real mail server what it offers
+=====================================
+Our EHLO may only offer what the servers behind us can do, and it is answered before there is any
+connection to them. So each is asked at the start, then every few minutes, and more often while it
+cannot be used: then this is also who finds out that it is back.
 
 Example Usage
 -------------
 ::
 
-    backend = Backend("127.0.0.1", 8025)
-    BackendProbe(backend, helo_name="mx.example.org", interval=300.0).activate()
+    BackendProbe(backend, pool, interval=300.0).activate()
 
 A server that cannot be reached is said to the log once, and once more when it is back; what it
 offered last is still believed meanwhile."""
@@ -20,36 +20,38 @@ import logging
 from collections.abc import Generator, Iterator
 
 from Axon.Component import component
-from Axon.Ipc import producerFinished
+from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
-from Kamaelia.Internet.TCPClient import TCPClient
-from Kamaelia.Support.Protocol.SMTP.ClientSession import ClientSession
+from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import Greet
 from Kamaelia.Support.Protocol.SMTP.Events import Ready, SessionFailed
 
 log = logging.getLogger(__name__)
 
+SOON = 15.0  # seconds until it is asked again while it cannot be used
+
 
 class BackendProbe(component):
-    """BackendProbe(backend, helo_name, interval=300.0, patience=30.0) -> keeps the Backend's
-    abilities up to date."""
+    """BackendProbe(backend, pool, interval=300.0, patience=30.0) -> keeps the Backend's abilities
+    up to date, and the pool's opinion of it. Times in seconds."""
 
     Inboxes = {
-        "inbox": "bytes: from the real mail server",
+        "inbox": "ClientEvent: from the real mail server's session",
         "control": "producerFinished or shutdownMicroprocess: end",
-        "_closed": "producerFinished: the connection is over",
+        "_closed": "producerFinished or shutdownMicroprocess: the session is over",
     }
     Outboxes = {
-        "outbox": "bytes: to the real mail server",
+        "outbox": "ClientCommand: to the real mail server's session",
         "signal": "the shutdown that came in",
-        "_close": "producerFinished: close the connection",
+        "_close": "producerFinished or shutdownMicroprocess: end the session",
     }
 
     def __init__(
-        self, backend: Backend, helo_name: str, interval: float = 300.0, patience: float = 30.0
+        self, backend: Backend, pool: RelayPool, interval: float = 300.0, patience: float = 30.0
     ) -> None:
         super().__init__()
         self._backend = backend
-        self._helo_name = helo_name
+        self._pool = pool
         self._interval = interval
         self._patience = patience
         self._reachable: bool | None = None
@@ -59,56 +61,47 @@ class BackendProbe(component):
             answer = yield from self._ask()
             if not self.told_to_stop():
                 self._note(answer)
-                yield from self._wait(self._interval)
+                yield from self._wait(self._interval if self._reachable else SOON)
 
     def _ask(self) -> Generator[object, None, object]:
-        """Connect, greet, say goodbye: Ready, SessionFailed, or None if there was no connection."""
-        client = TCPClient(self._backend.host, self._backend.port, connect_timeout=self._patience)
-        session = ClientSession(self._helo_name)
-        self.link((client, "outbox"), (self, "inbox"))
-        self.link((client, "signal"), (self, "_closed"))
-        self.link((self, "outbox"), (client, "inbox"))
-        self.link((self, "_close"), (client, "control"))
-        self.addChildren(client)
-        client.activate(Scheduler=self.scheduler)
+        """Connect, greet, say goodbye: Ready, SessionFailed, or None if there was no answer."""
+        session = self._pool.new_session(self._backend)
+        self.link((session, "outbox"), (self, "inbox"))
+        self.link((session, "signal"), (self, "_closed"))
+        self.link((self, "outbox"), (session, "inbox"))
+        self.link((self, "_close"), (session, "control"))
+        self.addChildren(session)
+        session.activate(Scheduler=self.scheduler)
+        self.send(Greet(), "outbox")
         until = self.now() + self._patience
         answer: object = None
-        closed = False
-        while answer is None and not closed and self.now() < until and not self.told_to_stop():
-            for data in self.Inbox("inbox"):
-                session.receive_data(data)
-            for _ in self.Inbox("_closed"):
-                closed = True
-            answer = session.next_event()
-            if isinstance(answer, Ready):
-                session.quit()
-            data = session.data_to_send()
-            if data:
-                self.send(data, "outbox")
-            if answer is None and not closed:
+        while answer is None and self.now() < until and not self.told_to_stop():
+            for event in self.Inbox("inbox"):
+                answer = event
+            if answer is None:
                 self.pause(max(0.0, until - self.now()))
                 yield 1
-        self.send(producerFinished(self), "_close")
-        while not closed and not self.dataReady("_closed"):
+        polite = isinstance(answer, Ready)
+        self.send(producerFinished(self) if polite else shutdownMicroprocess(self), "_close")
+        while not self.dataReady("_closed"):
             self.pause()
             yield 1
         for box in ("inbox", "_closed"):
             for _ in self.Inbox(box):
                 pass
-        self.removeChild(client)
+        self.removeChild(session)
         return answer
 
     def _note(self, answer: object) -> None:
-        where = (self._backend.host, self._backend.port)
         if isinstance(answer, Ready):
+            self._pool.succeeded(self._backend)
             if self._backend.learn(answer.capabilities) or not self._reachable:
                 offer = b", ".join(answer.capabilities.ehlo_keywords()).decode("ascii")
-                log.info("mail server %s port %d offers %s", *where, offer or "nothing but mail")
+                log.info("mail server %s offers %s", self._backend, offer or "nothing but mail")
             self._reachable = True
             return
         if self._reachable is not False:
-            why = f": {answer.reply.code} {answer.reply.text}" if _has_reply(answer) else ""  # type: ignore[attr-defined]
-            log.warning("mail server %s port %d cannot be used now%s", *where, why)
+            log.warning("mail server %s cannot be used now%s", self._backend, _why(answer))
         self._reachable = False
 
     def _wait(self, seconds: float) -> Iterator[object]:
@@ -118,8 +111,11 @@ class BackendProbe(component):
             yield 1
 
 
-def _has_reply(answer: object) -> bool:
-    return isinstance(answer, SessionFailed) and answer.reply is not None
+def _why(answer: object) -> str:
+    if not isinstance(answer, SessionFailed):
+        return ": no answer in time"
+    reply = f": {answer.reply.code} {answer.reply.text}" if answer.reply is not None else ""
+    return f": {answer.reason.name.lower().replace('_', ' ')}{reply}"
 
 
 __kamaelia_components__ = (BackendProbe,)

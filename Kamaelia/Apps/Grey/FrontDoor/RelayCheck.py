@@ -159,7 +159,8 @@ def _try_to_relay(talk: _Talk, where: str, config: Settings, findings: Findings)
     was_asked = False
     # From one of its own domains, which careless rules trust; and from nobody, which no rule about
     # senders refuses.
-    for sender in (f"relay-check@{own[0] if own else config.servername}", ""):
+    plain = [name for name in own if name.isascii()]  # others take SMTPUTF8 to be said
+    for sender in (f"relay-check@{plain[0] if plain else config.servername}", ""):
         if talk.ask(f"MAIL FROM:<{sender}>")[0][0] == "2":
             reply = talk.ask(f"RCPT TO:<relay-test@{foreign}>")
             was_asked = True

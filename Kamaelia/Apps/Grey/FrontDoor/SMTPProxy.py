@@ -1,17 +1,23 @@
 """
-The proxy: the graph of one connection
-======================================
-What ServerCore makes for each client. The picture, which is also the wiring below::
+The proxy: one client's way through the greylister
+==================================================
+What ServerCore makes for each client. The whole picture::
 
-    client's      +---------+ events  +------+ attempts +---------+  questions  +--------------+
-    socket  <---> | SESSION | ------> | DESK | -------> | DECIDER | <---------> | StoreService |
-                  |         | <------ |      | <------- |         |             | (1 a process)|
-                  +---------+ replies +------+ decisions+---------+             +--------------+
-                                       |    ^
-                              commands v    | replies
-                                      +-------+
-                                      | RELAY | <---> TCPClient <---> the real mail server
-                                      +-------+
+    client's      +-----------+ events  +------+ attempts +---------+  queries   +--------------+
+    socket  <---> | SMTPProxy | ------> | DESK | -------> | DECIDER | <--------> | StoreService |
+                  |           | <------ |      | <------- | (one)   |            | (one)        |
+                  +-----------+ replies +------+ decisions+---------+            +--------------+
+                                         |    ^
+                                commands v    | replies
+                                        +-------+
+                                        | RELAY | <---> TCPClient <---> the real mail server
+                                        +-------+
+
+A client that has not given a sender yet is an SMTPProxy alone, and a socket: most of those who only
+hold a connection open cost no more. The desk comes with the first MAIL; the relay, lent by the
+RelayPool, with the first recipient that passes. Decider and store are shared by all. DESK, RELAY,
+DECIDER and StoreService act inside the send() that brings them a message (see Axon.AtOnce), so a
+command costs one turn, of the SMTPProxy, and a reply of the server one more.
 
 A component of one's own goes between any two: what passes there is in the box texts of both.
 
@@ -19,103 +25,337 @@ Example Usage
 -------------
 Server.py does this for every client::
 
-    proxy = SMTPProxy(
-        peer="192.0.2.7", settings=settings, backend=backend, make_decider=make_decider,
-        mail_log=mail_log
-    )
+    proxy = SMTPProxy(office, peer="192.0.2.7", peerport=40000, localip="192.0.2.1", localport=25)
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Iterator
 
+from Axon.AxonExceptions import noSpaceInBox
+from Axon.Box import Inbox, Outbox, join, part
 from Axon.Component import component
-from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
-from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk
-from Kamaelia.Chassis.Graphline import Graphline
-from Kamaelia.Protocol.SMTP import SMTPClientSession, SMTPServerSession
-from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
-    ClientTimes,
+from Kamaelia.Apps.Grey.FrontDoor.FrontOffice import FrontOffice
+from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk, WholeMessage
+from Kamaelia.Apps.Grey.FrontDoor.RelayPool import ClientFacts
+from Kamaelia.Internet.TLS import TLSRequest
+from Kamaelia.Protocol.SMTP import SMTPServerSession
+from Kamaelia.Support.Protocol.ProxyHeader import ProxyHeaderError, ProxyHeaderParser
+from Kamaelia.Support.Protocol.SMTP.Events import (
+    ClientDescribed,
+    DataReceived,
+    EndReason,
+    HelloReceived,
+    MessageComplete,
+    SessionEnded,
+    TransactionReset,
 )
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
-from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits, ServerSession
+from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
 
-LINKAGES = {
-    ("self", "inbox"): ("SESSION", "inbox"),
-    ("self", "control"): ("SESSION", "control"),
-    ("SESSION", "outbox"): ("self", "outbox"),
-    ("SESSION", "signal"): ("self", "signal"),
-    ("SESSION", "events"): ("DESK", "inbox"),
-    ("DESK", "outbox"): ("SESSION", "replies"),
-    ("DESK", "attempts"): ("DECIDER", "inbox"),
-    ("DECIDER", "outbox"): ("DESK", "decisions"),
-    ("DESK", "to_backend"): ("RELAY", "inbox"),
-    ("DESK", "abandon"): ("RELAY", "abandon"),
-    ("RELAY", "outbox"): ("DESK", "backend"),
-    # When the client is gone the desk finishes, then those it worked with.
-    ("DESK", "signal"): ("DECIDER", "control"),
-    ("DECIDER", "signal"): ("RELAY", "control"),
-}
+log = logging.getLogger(__name__)
 
-TOO_MANY = Reply.of(421, "4.3.2", "too many connections, try again later")
+UNKNOWN = ("0.0.0.0", 0)  # noqa: S104 - nobody's address
+HEADER_SECONDS = 5.0  # for a front to say who its client is
 BROKEN = Reply.of(421, "4.3.0", "internal error, try again later")
 
-
-@dataclass(frozen=True, slots=True)
-class ProxySettings:
-    """What does not change from client to client. Times in seconds, sizes in bytes."""
-
-    hostname: str
-    greeting: str = "ESMTP"
-    size_limit: int = 52_428_800
-    timeout: float = 300.0
-    limits: ServerLimits = field(default_factory=ServerLimits)
-    times: ClientTimes = field(default_factory=ClientTimes)
+# Those that no message needs, and without a desk nobody.
+_SELDOM = frozenset({HelloReceived, ClientDescribed, TransactionReset, SessionEnded})
 
 
-class SMTPProxy(Graphline):
-    """SMTPProxy(peer, settings, backend, make_decider, mail_log, clock, full=False) -> one client's
-    graph.
+class SMTPProxy(SMTPServerSession):
+    """SMTPProxy(office, peer, peerport, localip, localport, full=None, encrypted=False) -> one
+    client's session.
 
-    make_decider: called without arguments for a component that answers Attempts with Decisions.
-    mail_log: a component that takes Decided and Outcome. full: refuse this client, there are too
-    many. clock: seconds since the epoch."""
+    full: a Reply for a client that there is no room for. encrypted: the connection begins with TLS.
+    A client that says by the PROXY protocol or XCLIENT, and may, who it speaks for, is treated as
+    that."""
+
+    lazy_boxes = True  # who only holds a connection open needs four of them
+
+    __slots__ = (
+        *("office", "session_id", "when_over", "may_encrypt", "_client", "_server", "_is_front"),
+        *("_encrypted_first", "_admitted", "_hello", "_desk"),
+    )
 
     def __init__(
         self,
+        office: FrontOffice,
         peer: str,
-        settings: ProxySettings,
-        backend: Backend,
-        make_decider: Callable[[], component],
-        mail_log: component,
-        clock: Callable[[], float],
-        full: bool = False,
+        peerport: int = 0,
+        localip: str = "",
+        localport: int = 0,
+        full: Reply | None = None,
+        encrypted: bool = False,
     ) -> None:
-        self.session_id = secrets.token_hex(5)
+        settings = office.settings
+        self.office = office
+        self.session_id = office.new_id()
+        self._client = (peer, peerport)
+        self._server = office.local_address(localip, localport)
+        # Called with this component when it has ended, however it did.
+        self.when_over: Callable[[SMTPProxy], object] | None = None
+        self._is_front = bool(settings.xclient_from) and peer in settings.xclient_from
+        self._encrypted_first = encrypted
+        self._received = b""  # of its beginning, behind a PROXY header
+        self._admitted = ""
+        self._hello: HelloReceived | None = None
+        self._desk: ProxyDesk | None = None
         session = ServerSession(
             settings.hostname,
-            capabilities=lambda: backend.offered(settings.size_limit),
+            capabilities=office.offered_to_front if self._is_front else office.offered_to_client,
             limits=settings.limits,
             tag=self.session_id,
+            xclient_allowed=self._is_front,
+            tls=encrypted,
         )
-        refusal = TOO_MANY.tagged(self.session_id) if full else None
-        desk = ProxyDesk(peer, self.session_id, backend, clock)
-        decider = make_decider()
-        super().__init__(
-            LINKAGES,
-            SESSION=SMTPServerSession(session, settings.greeting, refusal, settings.timeout),
-            DESK=desk,
-            DECIDER=decider,
-            RELAY=SMTPClientSession(backend.host, backend.port, settings.hostname, settings.times),
-        )
-        self.link((desk, "outcomes"), (mail_log, "inbox"))
-        self.link((decider, "log"), (mail_log, "inbox"))
+        super().__init__(session, settings.greeting, full, settings.timeout, office.context_now)
+        self.may_encrypt = encrypted or office.may_encrypt  # see ConnectedServer
+
+    def await_replies(self) -> None:
+        """Not before there is a desk."""
+
+    def stop(self) -> None:
+        """Ended from outside. If a part of ours has failed in the middle of our turn, the client
+        has heard its last words, and must not hear another."""
+        self._hang_up()
+        super().stop()
 
     def last_words(self) -> bytes:
         """What the client hears when one of our components fails."""
         return BROKEN.tagged(self.session_id).to_wire()
+
+    @property
+    def client(self) -> str:
+        """Whose mail it is."""
+        return self._client[0]
+
+    # ---- before the greeting
+
+    def prepare(self) -> Iterator[object]:
+        settings = self.office.settings
+        if self._refusal is None and self.client in settings.proxy_protocol_from:
+            yield from self._read_header()
+        if self._session.closed or self._gone():
+            return
+        if self._refusal is None:
+            self._refusal = self._ask_for_admission()
+        if self._refusal is None and self._encrypted_first:
+            yield from self._encrypt_first()
+        if self._refusal is None and settings.greet_pause:
+            yield from self._keep_waiting(settings.greet_pause)
+        if not self._session.closed:
+            yield from super().prepare()
+
+    def _hang_up(self) -> None:
+        """End it without a word."""
+        self._session.close(BROKEN)
+        self._session.data_to_send()
+
+    def _gone(self) -> bool:
+        return bool(self._has("control"))
+
+    def _read_header(self) -> Iterator[object]:
+        """Who a load balancer connects for. Without that we would take it for its own client, so
+        whoever does not say it properly is left without a word."""
+        parser = ProxyHeaderParser()
+        until = self.now() + HEADER_SECONDS
+        try:
+            while parser.header is None:
+                for data in self.Inbox("inbox"):
+                    parser.receive_data(data)
+                if parser.header is None:
+                    left = until - self.now()
+                    if left <= 0 or self._gone():
+                        raise ProxyHeaderError("it did not come in time")
+                    self.pause(left)
+                    yield 1
+        except ProxyHeaderError as error:
+            log.warning("connection from front %s closed: PROXY header: %s", self.client, error)
+            self._hang_up()
+            return
+        header = parser.header
+        if header.source is not None:
+            self._client = header.source
+            self._is_front = False
+            self._session.forbid_xclient()
+        if header.destination is not None:
+            self._server = header.destination
+        if parser.rest and self._encrypted_first:
+            self._received = parser.rest
+        elif parser.rest:
+            self._session.receive_data(parser.rest)
+
+    def _ask_for_admission(self) -> Reply | None:
+        admission = self.office.admission
+        if admission is None:
+            return None
+        refusal = admission.admit(self.client, self.now())
+        if refusal is None:
+            self._admitted = self.client
+            return None
+        self.office.refused(refusal, self.client, self.now())
+        return refusal.reply.tagged(self.session_id)
+
+    def _encrypt_first(self) -> Iterator[object]:
+        context = self.office.context()
+        if context is None:
+            self._hang_up()
+            return
+        self._encrypting = True
+        if self._received:
+            received = self._received + b"".join(self.Inbox("inbox"))
+            self._received = b""
+            self.send(TLSRequest(context, received), "makessl")
+        else:
+            self.send(context, "makessl")
+        while not self._has("sslready"):
+            if self._gone():
+                self._hang_up()
+                return
+            self.pause()
+            yield 1
+        self._encrypting = False
+        for _ in self.Inbox("sslready"):
+            pass
+
+    def _keep_waiting(self, seconds: float) -> Iterator[object]:
+        """Who speaks before the greeting follows no protocol that we know."""
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0 and not self._gone():
+            if self._has("inbox"):
+                self._session.receive_data(self.recv("inbox"))
+                return  # the session has a word for that
+            self.pause(left)
+            yield 1
+
+    # ---- the session
+
+    def take(self, event: object) -> Iterator[object] | None:
+        kind = type(event)
+        if kind is DataReceived:
+            if self._session.has_event:
+                return self._take_whole(event)  # type: ignore[arg-type]
+        elif kind in _SELDOM and not self._concerns_desk(event):
+            return None
+        if self._desk is None:
+            self._seat_desk()
+        try:
+            self.send(event, "events")
+        except noSpaceInBox:
+            return self._wait_to_hand_on(event)
+        return None
+
+    def _concerns_desk(self, event: object) -> bool:
+        if isinstance(event, ClientDescribed):
+            self._described(event)
+            return False
+        if isinstance(event, HelloReceived):
+            self._hello = event
+        return self._desk is not None
+
+    def _take_whole(self, event: DataReceived) -> Iterator[object] | None:
+        """Most messages come in one piece with their end. They go on so, too: one message to each
+        of the neighbours, and one write to the real server."""
+        following = self._session.next_event()
+        if isinstance(following, MessageComplete):
+            return super().take(WholeMessage(event.data, following.size))
+        return self._take_both(event, following)
+
+    def _take_both(self, *events: object) -> Iterator[object]:
+        for each in events:
+            if each is not None:
+                self._ended = self._ended or type(each) is SessionEnded
+                blocked = super().take(each)
+                if blocked is not None:
+                    yield from blocked
+
+    def owed(self) -> bool:
+        """The real server has yet to say what became of the client's message."""
+        return self._desk is not None
+
+    def _described(self, event: ClientDescribed) -> None:
+        """A front says whose mail comes next: from now on it is somebody else's session."""
+        attributes = event.attributes
+        address, port = attributes.get("ADDR"), attributes.get("PORT")
+        if address is not None:
+            self._client = (address, int(port or 0))
+        elif "ADDR" in attributes:
+            self._client = UNKNOWN  # it does not know, either: a stranger, and not the front
+        if self._desk is not None:
+            super().take(SessionEnded(EndReason.CLOSED, in_data=False))
+            for source, sink in self._wires(self._desk)[:2]:
+                part(source, sink)  # not the others: who hangs on it must hear of its end
+            self._desk = None
+        self._hello = None
+
+    def _seat_desk(self) -> None:
+        office = self.office
+        desk = ProxyDesk(
+            self.client,
+            self.session_id,
+            None,
+            office.clock,
+            office.pool,
+            office.verifier,
+            ClientFacts(self._client, self._server),
+        )
+        self._desk = desk
+        if type(self.inboxes["replies"].q) is tuple:
+            super().await_replies()
+        for source, sink in self._wires(desk):
+            join(source, sink)
+        self.addChildren(desk)
+        if office.before_decider is not None:
+            own = office.before_decider()
+            part(desk.outboxes["attempts"], office.decider.inboxes["inbox"])
+            self.link((desk, "attempts"), (own, "inbox"))
+            self.link((own, "outbox"), (office.decider, "inbox"))
+            self.link((desk, "signal"), (own, "control"))
+            self.addChildren(own)
+            own.call_on_close(lambda: self._own_left(own, desk))
+            own.activate(Scheduler=self.scheduler)
+        desk.call_on_close(lambda: self._desk_left(desk))
+        desk.activate_asleep(self.scheduler)
+        if self._hello is not None:
+            self.send(self._hello, "events")
+
+    def _wires(self, desk: ProxyDesk) -> tuple[tuple[Outbox, Inbox], ...]:
+        theirs = desk.outboxes
+        return (
+            (self.outboxes["events"], desk.inboxes["inbox"]),
+            (theirs["outbox"], self.inboxes["replies"]),
+            (theirs["outcomes"], self.office.mail_log.inboxes["inbox"]),
+            (theirs["attempts"], self.office.decider.inboxes["inbox"]),
+        )
+
+    def _cut_off(self, desk: ProxyDesk) -> None:
+        for source, sink in self._wires(desk):
+            part(source, sink)
+        self.unlink(desk)
+
+    def _own_left(self, own: component, desk: ProxyDesk) -> None:
+        if not desk._isStopped():
+            raise RuntimeError("a component of before_decider has ended before its client")
+        self.removeChild(own)
+
+    def _desk_left(self, desk: ProxyDesk) -> None:
+        self._cut_off(desk)
+        self.removeChild(desk)
+        if self._desk is desk:
+            self._desk = None
+            self.unpause()
+
+    def _closeDownMicroprocess(self) -> object:
+        # However it ends: what was counted is counted back.
+        if self._admitted and self.office.admission is not None:
+            self.office.admission.left(self._admitted)
+            self._admitted = ""
+        if self.when_over is not None:
+            self.when_over(self)
+            self.when_over = None
+        return super()._closeDownMicroprocess()
 
 
 __kamaelia_components__ = (SMTPProxy,)

@@ -209,7 +209,8 @@ class StoreService(component):
         now = self.now()
         self._sweeping = SweepTimes(self._sweep_interval, self._clock(), now)
         self._sweep_at = self._sweeping.due_at
-        act_at_once(self, "inbox", self._take)  # not before: it has no clock to go by until now
+        # Not before: it has no clock to go by until now.
+        act_at_once(self, "inbox", self._take, blame_sender=True)
         stop: ipc | None = None
         while stop is None or self._waiting or self._out:
             self._work(now, stopping=stop is not None)

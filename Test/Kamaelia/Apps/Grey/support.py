@@ -35,7 +35,9 @@ from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
 from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Core.Modes import Verify
 from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
 from Kamaelia.Apps.Grey.Server import GreyServer
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
@@ -496,6 +498,10 @@ class Grey:
             "smtp_port": mail_server[1],
             "allowed_domains": frozenset({"example.org"}),
             "allowed_senders": Networks([ip_network(FRIEND)]),
+            # What most tests are not about, and would have to allow for:
+            "verify_recipients": Verify.NEVER,
+            "backend_connections_kept": 0,
+            "max_client_connections": 0,
         }
         self.clock = FakeClock(1_800_000_000.0)
         self.store = MemoryStore()
@@ -507,12 +513,19 @@ class Grey:
             Config(**{**usual, **settings}), clock=self.clock, open_store=lambda: self.store
         )
         if not probing:
-            self.server.probe = NoProbe(self.server.backend, "mx.example.org")
+            pool = self.server.pool
+            self.server.probes[:] = [NoProbe(each, pool) for each in pool.backends.all]
             if abilities is not None:
-                self.server.backend.learn(abilities)
+                self.backend.learn(abilities)
         self._clients: list[Client] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def backend(self) -> Backend:
+        """The mail server behind, if there is but one."""
+        (backend,) = self.server.pool.backends.all
+        return backend
 
     def start(self) -> Self:
         self.server.activate(self.scheduler)

@@ -9,7 +9,9 @@ import pytest
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
-from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
+from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import SOON, BackendProbe
+from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
+from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool, RelaySettings
 from Test.Kamaelia.Apps.Grey.support import EHLO, Act, Answer, FakeServer, Gate
 from Test.Kamaelia.network import Script, World
 
@@ -19,10 +21,18 @@ MailServer = Callable[..., FakeServer]
 def start(
     world: World, address: tuple[str, int], **settings: float
 ) -> tuple[BackendProbe, Backend]:
-    backend = Backend(*address)
-    probe = BackendProbe(backend, "proxy.example.org", **settings)
+    rules = [BackendRule(*address)]
+    backends = Backends(rules, lambda rule: Backend(rule.host, rule.port), random=lambda: 0.0)
+    (backend,) = backends.all
+    # The pool only makes sessions, and is told how the server fares: for that it needs no turn.
+    pool = RelayPool(backends, RelaySettings("proxy.example.org"))
+    probe = BackendProbe(backend, pool, **settings)
     world.run(probe)
     return probe, backend
+
+
+def size_of(backend: Backend) -> int | None:
+    return backend.seen.size if backend.seen is not None else None
 
 
 def visits_ended(server: FakeServer, count: int) -> bool:
@@ -49,7 +59,7 @@ def test_it_asks_at_the_start_and_says_goodbye(
     def script() -> Script:
         probe, backend = start(world, server.address)
         yield from world.until(lambda: backend.known)
-        assert backend.offered(1 << 40).size == 50_000_000
+        assert size_of(backend) == 50_000_000
         yield from end(world, probe)
 
     world.play(script())
@@ -76,7 +86,7 @@ def test_it_asks_again_after_a_while_and_learns_what_has_changed(
         yield from world.until(partial(visits_ended, server, 2))
         yield from rests(world, probe)
         clock.advance(301)
-        yield from world.until(lambda: backend.offered(5_000).size == 1000)
+        yield from world.until(lambda: size_of(backend) == 1000)
         yield from end(world, probe)
 
     world.play(script())
@@ -114,7 +124,7 @@ def test_trouble_is_said_once_and_its_end_once(
             yield from world.until(partial(visits_ended, server, count))
             yield from rests(world, probe)
             assert not backend.known
-            clock.advance(301)
+            clock.advance(SOON + 1)  # sooner than one that can be used
         yield from world.until(lambda: backend.known)
         yield from end(world, probe)
 
@@ -138,7 +148,8 @@ def test_what_it_offered_last_is_believed_while_it_is_away(
         server.stop_listening()
         clock.advance(301)
         yield from world.settle()
-        assert backend.offered(5_000).dsn
+        assert backend.seen is not None
+        assert backend.seen.dsn
         yield from end(world, probe)
 
     world.play(script())

@@ -48,6 +48,11 @@ LOST = SessionFailed(FailReason.LOST, None)
 QUIT = SessionEnded(EndReason.QUIT)
 
 
+def _each(said: list[Any]) -> list[Any]:
+    """Commands may come in one list, to go out together."""
+    return [each for one in said for each in (one if isinstance(one, (list, tuple)) else [one])]
+
+
 class Desk:
     """A desk whose neighbours are the test: put something into a box, see what comes out."""
 
@@ -65,7 +70,7 @@ class Desk:
         for message in messages:
             self.desk.inboxes[box].deliver(message)
         self.scheduler.runThreads()
-        return {name: list(said) for name, said in self.sent.items() if said}
+        return {name: _each(said) for name, said in self.sent.items() if said}
 
     def begin(self) -> "Desk":
         """Up to a recipient that passes and is offered to the server."""
@@ -84,6 +89,12 @@ class Desk:
         said = self.put("backend", ReplyReceived("DATA", GO_ON))
         assert [reply.code for reply in said["outbox"]] == [354]
         return self
+
+    def stopped(self) -> dict[str, list[Any]]:
+        """Stopped from outside, twice; what it says in its last turn."""
+        self.desk.stop()
+        self.desk.stop()
+        return self.put("inbox")
 
     @property
     def is_over(self) -> bool:
@@ -273,6 +284,25 @@ def test_a_shutdown_ends_it_at_once() -> None:
 def test_stopped_after_the_dot_it_says_that_nobody_knows() -> None:
     desk = Desk().in_data()
     desk.put("inbox", MessageComplete(3))
-    desk.desk.stop()
-    desk.desk.stop()
-    assert [outcome.fate for outcome in desk.sent["outcomes"]] == [Fate.UNKNOWN]
+    said = desk.stopped()
+    assert [outcome.fate for outcome in said["outcomes"]] == [Fate.UNKNOWN]
+
+
+def test_stopped_inside_a_message_it_says_that_it_was_abandoned() -> None:
+    desk = Desk().in_data()
+    desk.put("inbox", DataReceived(b"x\r\n"))
+    said = desk.stopped()
+    assert [outcome.fate for outcome in said["outcomes"]] == [Fate.ABANDONED]
+
+
+def test_stopped_between_messages_it_has_nothing_to_say_of_any() -> None:
+    assert "outcomes" not in Desk().accepted().stopped()
+
+
+def test_what_the_server_says_just_before_the_last_turn_is_still_the_truth() -> None:
+    desk = Desk().in_data()
+    desk.put("inbox", MessageComplete(3))
+    desk.desk.stop()  # ends in its next turn
+    said = desk.put("backend", ReplyReceived(".", OK))
+    assert [outcome.fate for outcome in said["outcomes"]] == [Fate.DELIVERED]
+    assert desk.is_over

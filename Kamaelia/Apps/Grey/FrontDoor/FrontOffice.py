@@ -1,0 +1,151 @@
+"""
+What the sessions of a process share
+====================================
+Settings, and the parts that there is one of: decider, relays, verifier, admission, logs. A session
+keeps the office that it began with; after a reload new ones get another. So what was promised to a
+client holds until it leaves.
+
+Example Usage
+-------------
+By the server, which makes one from each configuration::
+
+    office = FrontOffice(settings, pool, verifier, decider, mail_log, admission, clock=time.time)
+    door = ServerCore(protocol=lambda **peer: SMTPProxy(office, **peer), port=25)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from Axon.Component import component
+from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.FrontDoor.Admission import Admission, Refusal, RefusalLog
+from Kamaelia.Apps.Grey.FrontDoor.Backend import offered_by
+from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool
+from Kamaelia.Apps.Grey.FrontDoor.Verifier import Verifier
+from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
+from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits
+
+log = logging.getLogger(__name__)
+
+XCLIENT_ATTRIBUTES = frozenset(
+    (b"NAME", b"ADDR", b"PORT", b"PROTO", b"HELO", b"LOGIN", b"DESTADDR", b"DESTPORT")
+)
+
+
+_ID_DIGITS = 10
+_IDS_AT_ONCE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """What does not change from client to client. Times in seconds, sizes in bytes."""
+
+    hostname: str
+    greeting: str = "ESMTP"
+    size_limit: int = 52_428_800
+    timeout: float = 300.0
+    greet_pause: float = 0.0
+    chunking: bool = False
+    limits: ServerLimits = field(default_factory=ServerLimits)
+    proxy_protocol_from: Networks = field(default_factory=Networks)
+    xclient_from: Networks = field(default_factory=Networks)
+
+
+class FrontOffice:
+    """FrontOffice(settings, pool, decider, mail_log, clock, verifier=None, admission=None,
+    context=None, before_decider=None) -> what sessions share.
+
+    decider: takes an Attempt and answers to the box that it names. before_decider: makes, for each
+    client that gives a recipient, a component through which its Attempts go first. context: makes
+    the ssl.SSLContext for a client that wants to encrypt; None: that is not offered."""
+
+    def __init__(
+        self,
+        settings: ProxySettings,
+        pool: RelayPool,
+        decider: component,
+        mail_log: component,
+        clock: Callable[[], float],
+        verifier: Verifier | None = None,
+        admission: Admission | None = None,
+        context: Callable[[], ssl.SSLContext | None] | None = None,
+        before_decider: Callable[[], component] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.decider = decider
+        self.mail_log = mail_log
+        self.clock = clock
+        self.verifier = verifier
+        self.admission = admission
+        self.before_decider = before_decider
+        self._context = context
+        self._own = Capabilities(
+            size=settings.size_limit,
+            size_offered=True,
+            eightbitmime=True,
+            smtputf8=True,
+            dsn=True,
+            pipelining=True,
+            enhancedstatuscodes=True,
+            chunking=settings.chunking,
+            deliverby=True,
+            mt_priority=True,
+            auth=(b"*",),
+            starttls=self.context() is not None,
+        )
+        self._offer: tuple[object, Capabilities] | None = None
+        self._refusals = RefusalLog()
+        # Bound once, and not for each of ten thousand sessions.
+        self.context_now = self.context
+        self.offered_to_client = self.offered
+        self.offered_to_front = partial(self.offered, True)
+        self._local = ("", 0)
+        self._ids: list[str] = []
+        self._ids_of = 0  # the process that they were made in
+
+    @property
+    def may_encrypt(self) -> bool:
+        """Whether some client may be offered to encrypt."""
+        return self._own.starttls
+
+    def local_address(self, host: str, port: int) -> tuple[str, int]:
+        """The pair; the same object for all sessions at one door."""
+        if self._local != (host, port):
+            self._local = (host, port)
+        return self._local
+
+    def new_id(self) -> str:
+        """Ten hexadecimal digits that nobody can guess, to find a session by; random ones are asked
+        of the system for many sessions at once."""
+        if not self._ids or self._ids_of != os.getpid():
+            self._ids_of = os.getpid()  # a child must not use those that its parent will use
+            random = secrets.token_hex(_IDS_AT_ONCE * _ID_DIGITS // 2)
+            self._ids = [random[at : at + _ID_DIGITS] for at in range(0, len(random), _ID_DIGITS)]
+        return self._ids.pop()
+
+    def context(self) -> ssl.SSLContext | None:
+        """What to encrypt the next connection with."""
+        return self._context() if self._context is not None else None
+
+    def refused(self, refusal: Refusal, client: str, now: float) -> None:
+        """Note in the log that a client was not let in; not each of a flood."""
+        line = self._refusals.refused(refusal, client, now)
+        if line is not None:
+            log.warning("%s", line)
+
+    def offered(self, to_front: bool = False) -> Capabilities:
+        """What a client may be offered now; a front may describe its clients, too."""
+        backends = self.pool.backends.all
+        seen = tuple(backend.seen for backend in backends)
+        if self._offer is None or self._offer[0] != seen:
+            self._offer = (seen, offered_by(backends, self._own))
+        offer = self._offer[1]
+        return replace(offer, xclient=XCLIENT_ATTRIBUTES) if to_front else offer
