@@ -265,6 +265,7 @@ def test_a_missing_peer_fails_the_run_in_ci_only(
     monkeypatch.setattr(go, "IN_CI", in_ci)
     monkeypatch.setenv("PATH", os.environ["PATH"])  # test() extends it
     monkeypatch.setattr(go, "prepare_peers", lambda: ["postfix"])
+    monkeypatch.setattr(go, "prepare_corpus", lambda: None)
     monkeypatch.setattr(go, "prepare", lambda _: None)
     monkeypatch.setattr(go, "run", lambda *_: 0)
     monkeypatch.setattr(go, "pytest_with_coverage", tests)

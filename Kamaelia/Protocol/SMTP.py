@@ -6,6 +6,13 @@ SMTP says is said there; what is here is boxes, encryption, flow control and tim
 client: bytes in and out, events to whoever decides, replies from there. (The other side of SMTP is
 Kamaelia.Protocol.SMTPClient.)
 
+How does it work?
+-----------------
+What the client sends, and each reply, is worked on inside the send() that brings it (see
+Axon.AtOnce), while main sleeps: a command costs no turn. main greets, and has all that does not
+come with every command: time, encryption, shutdown, an owner without room, slowness. While it is at
+one of these nothing else is done, and what comes lies in its box.
+
 Example Usage
 -------------
 A mail server that takes everything and keeps nothing::

@@ -70,7 +70,6 @@ import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from Axon.AtOnce import act_at_once
 from Axon.AxonExceptions import noSpaceInBox
@@ -84,20 +83,14 @@ from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
     Abandoned,
     ClientCommand,
     ClientTimes,
-    EndData,
     GiveAuth,
-    GiveAuthLine,
-    GiveRecipient,
     GiveSender,
     Greet,
-    ResetTransaction,
-    StartData,
 )
 from Kamaelia.Support.Protocol.SMTP.ClientGreeting import TLSPolicy
 from Kamaelia.Support.Protocol.SMTP.ClientSession import ClientSession
 from Kamaelia.Support.Protocol.SMTP.Events import (
     ClientEvent,
-    DataReceived,
     FailReason,
     Ready,
     ReplyReceived,
@@ -188,7 +181,6 @@ class SMTPClientSession(component):
         self._greeted = False
         self._encrypting = False
         self._in_clear = False  # encryption was wanted, tried, and failed
-        self._after_dot = False
         self._deadline = 0.0
         self._timer: Timer | None = None
         self._look_every = min(times.connect, times.reply, times.data_block, times.final)
@@ -291,12 +283,12 @@ class SMTPClientSession(component):
                 self._greeted = True
                 session = self._session
                 self.send(event, "outbox")
-                if (
-                    session is not None and self._session is session
-                ):  # else its owner has left this one in that moment
+                # Its owner may have left it in that moment. And a server that has said more than it
+                # was asked is failed already: its SessionFailed, next, answers for what is held.
+                if session is not None and self._session is session and not session.closed:
                     held, self._held = self._held, []
                     for command in held:
-                        _SAY[type(command)](self, session, command)
+                        session.say(command)
             case TLSWanted():
                 self._encrypt()
             case SessionFailed(reason=FailReason.LOST, reply=None) if reason is not None:
@@ -340,7 +332,7 @@ class SMTPClientSession(component):
         for command in given if isinstance(given, (list, tuple)) else (given,):
             session = self._session
             if session is not None and session.ready:
-                _SAY[type(command)](self, session, command)
+                session.say(command)
             else:
                 self._hold(command)
         if self._session is not None:
@@ -407,7 +399,7 @@ class SMTPClientSession(component):
             description=self._description,
         )
         self._in_clear = False
-        self._greeted = self._after_dot = self._encrypting = False
+        self._greeted = self._encrypting = False
         if self._preamble:
             self.send(self._preamble, "_to_server")
         self._progress(self._times.connect + self._times.reply)
@@ -435,7 +427,7 @@ class SMTPClientSession(component):
         self._session = None
         self._unsent = b""
         self._held = []
-        self._after_dot = self._encrypting = False
+        self._encrypting = False
         self._stop_looking()
         self._let_go_on()
 
@@ -473,8 +465,8 @@ class SMTPClientSession(component):
         if scheduler is None:
             return
         if seconds is None:
-            times = self._times
-            if self._after_dot:
+            session, times = self._session, self._times
+            if session is not None and session.after_dot:
                 seconds = times.final
             else:
                 seconds = times.data_block if self._unsent else times.reply
@@ -502,29 +494,5 @@ class SMTPClientSession(component):
             self._timer.cancel()
             self._timer = None
 
-
-def _say_sender(relay: SMTPClientSession, session: ClientSession, command: GiveSender) -> None:
-    relay._after_dot = False  # of the message before
-    session.mail(command.path, command.parameters)
-
-
-def _say_dot(relay: SMTPClientSession, session: ClientSession, _: EndData) -> None:
-    session.end_data()
-    relay._after_dot = True
-
-
-_Say = Callable[[SMTPClientSession, ClientSession, Any], None]
-# By a table: there are some for each message, and a match would ask one by one.
-_SAY: dict[type, _Say] = {
-    DataReceived: lambda _, session, command: session.send_data(command.data),
-    EndData: _say_dot,
-    GiveAuth: lambda _, session, command: session.auth(command.mechanism, command.initial),
-    GiveAuthLine: lambda _, session, command: session.auth_line(command.line),
-    GiveRecipient: lambda _, session, command: session.rcpt(command.path, command.parameters),
-    GiveSender: _say_sender,
-    Greet: lambda *_: None,  # it has been
-    ResetTransaction: lambda _, session, __: session.reset(),
-    StartData: lambda _, session, __: session.data(),
-}
 
 __kamaelia_components__ = (SMTPClientSession,)

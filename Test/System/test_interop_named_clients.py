@@ -84,7 +84,7 @@ def test_postfix_sees_the_clients_and_does_not_relay_for_them_though_it_trusts_u
     "how",
     [
         "xclient",
-        pytest.param("proxy1", marks=pytest.mark.xfail(reason="Postfix refuses PROXY UNKNOWN")),
+        "proxy1",
         "proxy2",
     ],
 )
@@ -95,6 +95,24 @@ def test_postfix_says_what_it_offers_to_us_when_we_have_no_client(
         offer = r"mail server .* offers PIPELINING, SIZE 52428800, .*DSN"
         assert re.search(offer, grey.said()), grey.said()
         assert "WARNING" not in grey.said()
+
+
+@pytest.mark.needs("postfix")
+@pytest.mark.parametrize(
+    "how",
+    [
+        "proxy1",
+        "proxy2",
+    ],
+)
+def test_mail_waits_and_the_log_says_why_if_postfix_takes_no_header(
+    how: str, doors: Doors, tmp_path: Path
+) -> None:
+    settings = {"client_info": how, "allowed_sender_nets": OF_OURS}
+    with Grey(tmp_path, doors.port, **settings) as grey:
+        assert deliver(grey.address, Mail("no-header"), OF_OURS).code == 451
+        assert f"mail server 127.0.0.1 port {doors.port} cannot be used now: " in grey.said()
+        assert "Traceback" not in grey.said()
 
 
 @pytest.mark.needs(Dovecot.needs)
@@ -163,9 +181,8 @@ def test_haproxy_that_does_not_say_who_its_client_is_gets_no_greeting(
         grey.wait_for(rf"connection from front {re.escape(US)} closed: PROXY header")
 
 
-@pytest.mark.xfail(reason="what comes in one piece with the header is taken for SMTP")
 def test_the_header_may_come_in_one_piece_with_the_beginning_of_tls(tmp_path: Path) -> None:
-    """As haproxy sends it for two of three clients that begin with TLS."""
+    """As haproxy sends it for most clients that begin with TLS."""
     papers, port = Papers(tmp_path), free_port()
     papers.issue("mx", "mx.example.org")
     settings: dict[str, Any] = {

@@ -30,15 +30,17 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from Kamaelia.Apps.Grey import Checks
-from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, Problem, find, load
+from Kamaelia.Apps.Grey.Config.Contradictions import contradictions
+from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, find, load
 from Kamaelia.Apps.Grey.PidFile import PidFile, PidFileError, running_pid
 from Kamaelia.Apps.Grey.Privileges import PrivilegeError, become
 from Kamaelia.Apps.Grey.Process import log_directly, serve
-from Kamaelia.Apps.Grey.Server import with_kept
+from Kamaelia.Apps.Grey.Server import RESTART
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier, SystemdError, take_inherited
 from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS, Link, Supervisor, open_ports
 
@@ -160,6 +162,9 @@ class _Program:
     def __init__(self, config: Config, path: Path | None) -> None:
         self._config = config
         self._path = path
+        # What takes a restart stays as it is, in a worker that is started later, too: there is one
+        # database, and each port has one meaning.
+        self._kept: dict[str, Any] = {name: getattr(config, name) for name in RESTART}
 
     def run(self) -> int:
         """Raises _StartError."""
@@ -190,17 +195,15 @@ class _Program:
         def ready() -> None:
             self._say_what_we_do(names)
 
-        started_with = self._config
         if len(ports) == 1:
             return serve(self._config, ports[0], self._read_again, ready, notifier=notifier)
 
         def work(number: int, sockets: list[socket.socket], link: Link) -> int:
             if pid_file is not None:
                 pid_file.leave()
-            # The configuration of now: it may be a later one than at the start. But what takes a
-            # restart is that of the other workers: one database, one meaning of each port.
+            # The configuration of now: it may be a later one than at the start.
             return serve(
-                *(with_kept(self._config, started_with)[0], sockets, self._read_again),
+                *(self._config, sockets, self._read_again),
                 workers=len(ports),
                 number=number,
                 link=link,
@@ -260,23 +263,29 @@ class _Program:
             log.error("there is no configuration file to be read again")
             return None
         began = time.monotonic()
-        try:
-            if self._path.exists() and not self._path.is_file():  # a pipe may never say a word
-                raise ConfigError([Problem(str(self._path), 0, 0, "", "is no file")])
-            new = load(self._path)
-        except ConfigError as error:
-            problems = str(error).splitlines()
-        else:
-            problems = Checks.surroundings(new) or Checks.may_relay_now(self._config, new)
-            problems += Checks.bounces_all(self._config, new)
-        if problems:
+        new, problems = self._read(self._path)
+        if new is None or problems:
             for line in problems:
                 log.error("%s", line)
             log.error("the configuration stays as it was: %s cannot be used", self._path)
             return None
         log.info("read %s again in %.3f s", self._path, time.monotonic() - began)
-        self._config = new
+        self._config = replace(new, **self._kept)
         return new
+
+    def _read(self, path: Path) -> tuple[Config | None, list[str]]:
+        """What the file says, and what keeps it from being used now."""
+        if path.exists() and not path.is_file():  # a pipe may never say a word
+            return None, [f"{path}: is no file"]
+        try:
+            new = load(path)
+        except ConfigError as error:
+            return None, str(error).splitlines()
+        together = replace(new, **self._kept)
+        problems = [f"{what}: {cure}; or restart" for _, what, cure in contradictions(together)]
+        problems += Checks.bounces_all(self._config, new)
+        problems += Checks.surroundings(new)
+        return new, problems or Checks.may_relay_now(self._config, new)
 
     def _check_again(self) -> bool:
         return self._read_again() is not None

@@ -41,7 +41,6 @@ from types import FrameType
 from Axon.Scheduler import scheduler
 from Axon.Waiter import EPOLLIN
 from Kamaelia.Apps.Grey import OwnComponents
-from Kamaelia.Apps.Grey.Certificates import CertificateError
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Server import GreyServer
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier
@@ -213,7 +212,8 @@ class _Life:
                 for name in self._server.reload(share_of(config, self._workers)):
                     log.warning("%s has changed: that takes a restart", name)
                 word = Word.RELOADED
-            except (CertificateError, OwnComponents.OwnComponentError) as error:
+            except (ValueError, OwnComponents.OwnComponentError) as error:
+                # A CertificateError, or limits that do not go with what takes a restart.
                 log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - no fault
         if word is Word.RELOADED:
             log.info("new sessions have the new configuration")

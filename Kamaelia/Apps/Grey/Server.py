@@ -408,6 +408,8 @@ class GreyServer(component):
             door.stop()
         for session in list(self._sessions):  # those whose clients are gone are no door's any more
             stop_tree(session)
+            if not session.scheduler:  # it could not be activated, so nothing of it ever ends
+                self._session_over(session)
         while not self._is_drained():
             self.pause()
             yield 1

@@ -13,7 +13,12 @@ from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import FakeClock, collect, drive, virtual_scheduler
 from Kamaelia.Chassis.Graphline import Graphline
-from Kamaelia.Protocol.SMTP import SLOW_SECONDS, SOFT_ERRORS, SMTPServerSession
+from Kamaelia.Protocol.SMTP import (
+    LATE_SECONDS,
+    SLOW_SECONDS,
+    SOFT_ERRORS,
+    SMTPServerSession,
+)
 from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 from Kamaelia.Support.Protocol.SMTP.Events import (
     DataReceived,
@@ -138,6 +143,18 @@ def test_the_clients_time_stands_still_while_its_owner_thinks() -> None:
     serving = Serving(seconds=1000.0, timeout=300.0).run([TALK])
     assert serving.codes == [220, 250, 250, 250, 354, 421]
     assert serving.clock() == 1000.0 + 1000.0 + 1000.0 + 300.0  # RCPT, DATA, silence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pieces"), [(LATE_SECONDS / 2, [[250, 250], [354]]), (2.0, [[250], [250], [354]])]
+)
+def test_replies_to_pipelined_commands_go_together_unless_one_takes_long(
+    seconds: float, pieces: list[list[int]]
+) -> None:
+    talk = TALK.replace(b"DATA", b"RCPT TO:<e@f>\r\nDATA")
+    sent = Serving(seconds=seconds).run([talk]).sent["outbox"]
+    codes = [[int(line[:3]) for line in piece.splitlines()] for piece in sent]
+    assert codes[1:-1] == pieces  # before: greeting, EHLO, MAIL; behind: the time-out
 
 
 def test_a_refusal_stands_in_the_place_of_the_greeting() -> None:

@@ -201,7 +201,7 @@ class ProxyDesk(ServerSide, component):
     def _recipient(self, event: RecipientGiven) -> None:
         transaction = self._transaction
         transaction.pending = event
-        transaction.retried = False
+        transaction.offered = transaction.retried = False
         self._tried.clear()
         if self._logged_out:
             # Whom we would ask about now is a stranger, who hears 550 or waits: this one does not.
@@ -326,6 +326,7 @@ class ProxyDesk(ServerSide, component):
             self.send(NO_AUTH.tagged(self._id), "outbox")
 
     def _auth_line(self, event: AuthResponse) -> None:
+        self._clients_turn = False
         if self._connected:
             self._say(GiveAuthLine(event.line))
         else:

@@ -58,6 +58,8 @@ class Settings(Protocol):
     @property
     def backend_protocol(self) -> Enum: ...
     @property
+    def backend_tls(self) -> Enum: ...
+    @property
     def backend_tls_name(self) -> str: ...
     @property
     def client_info(self) -> Enum: ...
@@ -124,6 +126,11 @@ def _examine_one(
         talk.ask("STARTTLS", "220")
         talk.encrypt(tls, config.backend_tls_name)
         offers = talk.hello(config)
+    elif config.backend_tls.value in ("require", "verify"):
+        findings.problems.append(
+            f"{where} does not offer STARTTLS: let it, or set backend_tls = may"
+        )
+        return
     told = ", ".join(line for line in offers.values() if line)
     findings.notes.append(f"{where} offers {told or 'nothing but mail'}")
     if config.client_info.value == "xclient":

@@ -30,6 +30,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from Axon.Box import Inbox, Outbox, join, part
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
@@ -48,6 +49,8 @@ MOST_MESSAGES = 100  # over one connection; servers have limits of that size
 MOST_REFUSALS = 5
 
 Address = tuple[str, int]
+
+NOBODY: Address = ("192.0.2.1", 50_000)  # an address that no machine has (RFC 5737)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,25 @@ class Lent:
     desk: component
     ready: bool  # its connection stands, and has been greeted
     facts: ClientFacts | None  # whose mail it is
+
+
+def _wires(desk: component, relay: component) -> tuple[tuple[Outbox, Inbox], ...]:
+    ours, theirs = desk.outboxes, relay.inboxes
+    return (
+        (ours["to_backend"], theirs["inbox"]),
+        (ours["abandon"], theirs["abandon"]),
+        (relay.outboxes["outbox"], desk.inboxes["backend"]),
+    )
+
+
+def _link(desk: component, relay: component) -> None:
+    for source, sink in _wires(desk, relay):
+        join(source, sink)
+
+
+def _unlink(desk: component, relay: component) -> None:
+    for source, sink in _wires(desk, relay):
+        part(source, sink)
 
 
 class RelayPool(component):
@@ -163,15 +185,9 @@ class RelayPool(component):
             kept = None if fresh else self._kept_for(backend)
             relay = kept or self._make(backend, facts)
             lent = self._lent[desk] = Lent(relay, backend, desk, relay.reusable, facts)
-            self._link(lent)
+            _link(desk, relay)
             return lent
         return None
-
-    def _link(self, lent: Lent) -> None:
-        desk, relay = lent.desk, lent.relay
-        desk.link((desk, "to_backend"), (relay, "inbox"))
-        desk.link((desk, "abandon"), (relay, "abandon"))
-        relay.link((relay, "outbox"), (desk, "backend"))
 
     def same(self, backend: Backend, domain: str) -> bool:
         """Whether mail to this domain may go to the same server."""
@@ -184,8 +200,7 @@ class RelayPool(component):
         if lent is None:
             return
         relay = lent.relay
-        desk.unlink(relay)
-        relay.unlink(desk)
+        _unlink(desk, relay)
         self._tell(self.backends.closed(lent.backend))
         if drop:
             relay.inboxes["abandon"].deliver(producerFinished(self))
@@ -226,9 +241,11 @@ class RelayPool(component):
             case ClientInfo.XCLIENT if facts is not None:
                 description = facts.description
             case ClientInfo.PROXY1:
-                preamble = b"PROXY UNKNOWN\r\n"
+                # Postfix does not take UNKNOWN: who has no client speaks for nobody's address.
+                client, server = NOBODY, (backend.host, backend.port)
                 if facts is not None:
-                    preamble = make_v1(facts.client, facts.server)
+                    client, server = facts.client, facts.server
+                preamble = make_v1(client, server)
             case ClientInfo.PROXY2:
                 preamble = LOCAL_V2
                 if facts is not None:
@@ -281,10 +298,9 @@ class RelayPool(component):
         for lent in list(self._lent.values()):
             if lent.relay is relay:
                 # What the desk says next, which may be at once, must not be said to nobody.
-                lent.desk.unlink(relay)
-                relay.unlink(lent.desk)
+                _unlink(lent.desk, relay)
                 lent.relay = self._make(lent.backend, lent.facts)
-                self._link(lent)
+                _link(lent.desk, lent.relay)
                 lent.desk.inboxes["backend"].deliver(SessionFailed(FailReason.LOST, None))
 
     def _relay_ended(self, relay: SMTPClientSession) -> None:

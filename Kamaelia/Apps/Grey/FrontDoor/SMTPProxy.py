@@ -15,9 +15,9 @@ What ServerCore makes for each client. The whole picture::
 
 A client that has not given a sender yet is an SMTPProxy alone, and a socket: most of those who only
 hold a connection open cost no more. The desk comes with the first MAIL; the relay, lent by the
-RelayPool, with the first recipient that passes. Decider and store are shared by all. DESK, RELAY,
-DECIDER and StoreService act inside the send() that brings them a message (see Axon.AtOnce), so a
-command costs one turn, of the SMTPProxy, and a reply of the server one more.
+RelayPool, with the first recipient that passes. Decider and store are shared by all. All of
+them act inside the send() that brings them a message (see Axon.AtOnce), so neither a command nor a
+reply of the server costs a turn. What does not come with every command is left to the turns.
 
 A component of one's own goes between any two: what passes there is in the box texts of both.
 

@@ -83,6 +83,7 @@ class Transaction:
         "deferral",
         "early",
         "in_data",
+        "offered",
         "parameters",
         "pending",
         "retried",
@@ -96,6 +97,7 @@ class Transaction:
         self.sender = sender
         self.parameters = parameters
         self.pending: RecipientGiven | None = None  # the recipient that waits for its reply
+        self.offered = False  # it was let pass: its reply depends on the server
         self.deferral: Reply | None = None  # what it hears if the verifier knows it
         self.accepted: list[str] = []  # those that the real server took
         self.sender_given = False  # the real server has been told of MAIL
@@ -128,6 +130,7 @@ class ServerSide(Whole):
         self._transaction = Transaction(NULL_PATH, {})
         self._connected = False  # as far as we know, the server's session stands
         self._authenticating = False
+        self._clients_turn = False  # in that: the server has asked it for something
         self._logged_out = False  # the server that knew the client is gone
         self._pinned = False  # to the server that has authenticated the client
         self._tried: set[Backend] = set()  # servers that could not be used for this recipient
@@ -154,8 +157,8 @@ class ServerSide(Whole):
 
     def _facts_now(self) -> ClientFacts | None:
         facts = self._facts
-        if facts is not None and facts.helo != self._helo:
-            facts = self._facts = replace(facts, helo=self._helo)
+        if facts is not None and (facts.helo, facts.esmtp) != (self._helo, self._esmtp):
+            facts = self._facts = replace(facts, helo=self._helo, esmtp=self._esmtp)
         return facts
 
     def _leave_server(self, drop: bool = False) -> None:
@@ -175,6 +178,7 @@ class ServerSide(Whole):
         pending = transaction.pending
         if pending is None:
             return
+        transaction.offered = True
         if transaction.sender_refusal is not None and self._is_served_there(pending.path.domain):
             self._answer_recipient(transaction.sender_refusal)
         elif self._logged_out:
@@ -321,7 +325,8 @@ class ServerSide(Whole):
         )
         self._logged_out, self._pinned = self._logged_out or self._pinned, False
         if self._authenticating:
-            self._auth_over(NO_AUTH.tagged(self._id))
+            if not self._clients_turn:  # else it hears of it when it has said what it was asked for
+                self._auth_over(NO_AUTH.tagged(self._id))
         elif transaction.after_dot:
             # A 421 is an answer, too: it has not taken the message. Anything else says nothing.
             fate = Fate.DEFERRED if reply is not None and reply.code == 421 else Fate.UNKNOWN
@@ -329,7 +334,9 @@ class ServerSide(Whole):
             self._end_message(answer)
         elif transaction.in_data:
             transaction.early = answer
-        elif transaction.pending is not None:
+        elif transaction.pending is not None and transaction.offered:
+            # One that still waits for its decision must not go to the server without, and who
+            # answers it now would have the decision answer the next one.
             self._recipient_failed(reason, answer)
         elif transaction.data_asked:
             transaction.data_asked = False
@@ -374,13 +381,14 @@ class ServerSide(Whole):
 
     def _auth_answered(self, reply: Reply) -> None:
         if reply.code == 334:
+            self._clients_turn = True
             self.send(reply, "outbox")
         else:
             self._pinned = reply.code == 235
             self._auth_over(reply)
 
     def _auth_over(self, reply: Reply) -> None:
-        self._authenticating = False
+        self._authenticating = self._clients_turn = False
         self.send(reply, "outbox")
 
     # ---- small things

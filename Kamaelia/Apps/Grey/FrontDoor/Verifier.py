@@ -103,8 +103,10 @@ class Callout(component):
                 self.pause(left)
                 yield 1
             if not self._over:
-                if not self._heard and not self.told_to_stop():
-                    self._pool.failed(lent.backend)  # it takes connections, and says nothing
+                if not (self._heard or lent.ready or self.told_to_stop()):
+                    # It takes connections, and says nothing. Of one that has greeted before that is
+                    # not known: a stranger may have it wait for the name servers of his domain.
+                    self._pool.failed(lent.backend)
                 self.send(producerFinished(self), "abandon")
             self._pool.give_back(self)
         self._tell(None)
@@ -116,7 +118,11 @@ class Callout(component):
         super().stop()
 
     def _ask(self) -> None:
-        asked = [GiveSender(self._sender, {}), GiveRecipient(self._recipient, {})]
+        # Without it a server must refuse such an address, for good (RFC 6531, section 3.4); it was
+        # offered, or the client could not have given one.
+        plain = self._sender.raw.isascii() and self._recipient.raw.isascii()
+        parameters: dict[str, bytes | None] = {} if plain else {"SMTPUTF8": None}
+        asked = [GiveSender(self._sender, parameters), GiveRecipient(self._recipient, {})]
         self.send(asked, "to_backend")
 
     def _hear(self, event: object) -> None:

@@ -41,6 +41,10 @@ class StoreError(Exception):
     """The store cannot do it now. Says what was tried, with which file, and what helps."""
 
 
+class StoreLostError(StoreError):
+    """It could not be opened again after something had happened to it: only another one helps."""
+
+
 class Store(Protocol):
     """Every method may raise StoreError; the store can be asked again after that."""
 

@@ -26,7 +26,7 @@ from itertools import islice
 
 from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import Answer, Lifetimes, Query, Record, Remember, Triplet
-from Kamaelia.Apps.Grey.Store.Interface import Rows, Store, StoreError
+from Kamaelia.Apps.Grey.Store.Interface import Rows, Store, StoreError, StoreLostError
 from Kamaelia.Apps.Grey.Store.Packing import News, key_of, news_of
 from Kamaelia.Apps.Grey.Store.SweepTimes import GRACE_SECONDS, SweepTimes
 
@@ -146,7 +146,7 @@ class StoreKeeper:
                 store.merge_all(news)
         except StoreError as error:
             self._writing.failed(self._monotonic())
-            self._alarm(error)
+            self._failed(store, error)
             return
         for one in news:
             del self._unwritten[one[0]]
@@ -170,8 +170,8 @@ class StoreKeeper:
             more = self._sweep(store)
         except StoreError as error:
             self._sweeps.done(self._monotonic())
-            self._alarm(error)
-            return self._until(self._sweeps.due_at)
+            self._failed(store, error)
+            return self._until((self._sweeps if self._store else self._opening).due_at)
         if more:
             return 0.0
         due_at = self._sweeps.due_at
@@ -283,6 +283,13 @@ class StoreKeeper:
                 self._opening.reset()
                 self._recovered()
         return self._store
+
+    def _failed(self, store: Store, error: StoreError) -> None:
+        """It may still be read, on a full disk for one; unless it is lost."""
+        if isinstance(error, StoreLostError):
+            self._give_up(store, error)
+        else:
+            self._alarm(error)
 
     def _give_up(self, store: Store, error: StoreError) -> None:
         self._alarm(error)

@@ -34,7 +34,7 @@ from pathlib import Path
 
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Store.DatabaseFile import claim, set_aside
-from Kamaelia.Apps.Grey.Store.Interface import Rows, StoreError, minute_of
+from Kamaelia.Apps.Grey.Store.Interface import Rows, StoreError, StoreLostError, minute_of
 from Kamaelia.Apps.Grey.Store.Packing import News, key_of_fields, packed_fields
 
 log = logging.getLogger(__name__)
@@ -231,8 +231,8 @@ class SqliteStore:
             yield
             self._execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:  # a full disk may have rolled it back already
-                with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error):  # it may be closed, if the file was broken
+                if self._connection.in_transaction:  # a full disk may have rolled it back already
                     self._connection.execute("ROLLBACK")
             raise
         finally:
@@ -243,7 +243,7 @@ class SqliteStore:
         has set aside is left to it: this one goes on in the new one."""
         if self._opened_as != self._there_is():
             self.close()
-            self._connection = self._open()
+            self._open_again()
         try:
             size = self._companion("-wal").stat().st_size
         except FileNotFoundError:
@@ -353,11 +353,19 @@ class SqliteStore:
                 raise _explained(self._path, error) from error
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
-            self._set_aside(error)
-        self._connection = self._open()
+            self._open_again(error)
         if self._in_batch:
             raise StoreError(f"{self._path}: was set aside in the middle of a batch: do it again")
         return self._execute(statement, *values)
+
+    def _open_again(self, broken: Exception | None = None) -> None:
+        """Raises StoreLostError: the connection is closed, and nothing else can be done with us."""
+        try:
+            if broken is not None:
+                self._set_aside(broken)
+            self._connection = self._open()
+        except StoreError as error:
+            raise StoreLostError(str(error)) from error
 
     def _there_is(self) -> tuple[int, int] | None:
         try:

@@ -29,7 +29,7 @@ class Greet:
     """Connect and exchange greetings, if that has not happened; Ready says what is offered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # each message makes one, see Events
 class GiveSender:
     """MAIL; connects first if need be."""
 
@@ -37,7 +37,7 @@ class GiveSender:
     parameters: Parameters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # each message makes one, see Events
 class GiveRecipient:
     """RCPT."""
 

@@ -32,12 +32,24 @@ made one: a mixed result is temporary, though some have their message then.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 from Kamaelia.Exceptions import LocalProtocolError
 from Kamaelia.Support.Protocol.SMTP.Address import Path
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
+    ClientCommand,
+    EndData,
+    GiveAuth,
+    GiveAuthLine,
+    GiveRecipient,
+    GiveSender,
+    Greet,
+    ResetTransaction,
+    StartData,
+)
 from Kamaelia.Support.Protocol.SMTP.ClientGreeting import ClientGreeting, Phase, TLSPolicy
 from Kamaelia.Support.Protocol.SMTP.CommandLines import (
     auth_response,
@@ -48,6 +60,7 @@ from Kamaelia.Support.Protocol.SMTP.CommandLines import (
 )
 from Kamaelia.Support.Protocol.SMTP.Events import (
     ClientEvent,
+    DataReceived,
     FailReason,
     Parameters,
     ReplyReceived,
@@ -96,7 +109,7 @@ class ClientSession(ClientGreeting):
     __slots__ = (
         *("_accepted", "_dot_replies", "_eof", "_failure", "_inside", "_sender_refused", "_sent"),
         *("_tail", "_transaction", "_withheld"),
-        *("authenticated", "mail_accepted", "messages", "refusals"),
+        *("after_dot", "authenticated", "mail_accepted", "messages", "refusals"),
     )
 
     def __init__(
@@ -125,6 +138,7 @@ class ClientSession(ClientGreeting):
         self._dot_replies: list[Reply] = []  # of LMTP, so far
         self._failure: SessionFailed | None = None  # one that is not the answer to anything
         self._eof = False
+        self.after_dot = False  # of the latest message: its reply may take long
         self.authenticated = False
         self.mail_accepted = False  # ever: before that, another server may be asked instead
         self.messages = 0  # that were accepted
@@ -167,11 +181,16 @@ class ClientSession(ClientGreeting):
 
     # --- what the owner can say -------------------------------------------------------------
 
+    def say(self, command: ClientCommand) -> None:
+        """Do what the command is called for; see the methods that follow. Greet has been done."""
+        _SAY[type(command)](self, command)
+
     def mail(self, path: Path, parameters: Parameters) -> None:
         """Begin a transaction. SIZE is left out for a server that does not know it (RFC 1870)."""
         if "SIZE" in parameters and not self.capabilities.size_offered:
             parameters = {key: value for key, value in parameters.items() if key != "SIZE"}
         self._command("MAIL", mail_line(path, parameters))
+        self.after_dot = False
 
     def rcpt(self, path: Path, parameters: Parameters) -> None:
         self._command("RCPT", rcpt_line(path, parameters))
@@ -205,6 +224,7 @@ class ClientSession(ClientGreeting):
         if self._inside is not _OPEN or self._tail != b"\r\n":
             raise LocalProtocolError("the message has not begun, or ends inside a line")
         self._inside = _NOTHING
+        self.after_dot = True
         self._sent.append(DOT)
         self._out.append(b".\r\n")
 
@@ -247,11 +267,14 @@ class ClientSession(ClientGreeting):
 
     def next_event(self) -> ClientEvent | None:
         """Return the next event; None: more data is wanted, or all is over."""
+        parser = self._parser
         while (phase := self._phase) is not _OVER:
-            if phase is Phase.HANDSHAKE and self._parser.pending:
+            if not parser.unread and not self._eof and phase is _READY:
+                return None  # nearly every second time
+            if phase is Phase.HANDSHAKE and parser.pending:
                 return self._fail(FailReason.SYNTAX, None)
             try:
-                reply = self._parser.next_reply()
+                reply = parser.next_reply()
             except ReplySyntaxError:
                 return self._fail(FailReason.SYNTAX, None)
             if reply is None:
@@ -363,3 +386,17 @@ class ClientSession(ClientGreeting):
         self._inside = _NOTHING
         self._sent.clear()
         self._withheld.clear()
+
+
+# A table, since there are some for each message, and a match would ask one by one.
+_SAY: dict[type, Callable[[ClientSession, Any], None]] = {
+    DataReceived: lambda session, command: session.send_data(command.data),
+    EndData: lambda session, _: session.end_data(),
+    GiveAuth: lambda session, command: session.auth(command.mechanism, command.initial),
+    GiveAuthLine: lambda session, command: session.auth_line(command.line),
+    GiveRecipient: lambda session, command: session.rcpt(command.path, command.parameters),
+    GiveSender: lambda session, command: session.mail(command.path, command.parameters),
+    Greet: lambda _session, _command: None,
+    ResetTransaction: lambda session, _: session.reset(),
+    StartData: lambda session, _: session.data(),
+}

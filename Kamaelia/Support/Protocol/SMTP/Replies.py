@@ -168,12 +168,12 @@ DEFAULT_LIMITS = ReplyLimits()
 class ReplyParser:
     """Takes bytes in any slices, gives each Reply once it is complete."""
 
-    __slots__ = ("_buffer", "_code", "_limits", "_line_bytes", "_lines", "_start")
+    __slots__ = ("_code", "_limits", "_line_bytes", "_lines", "_start", "unread")
 
     def __init__(self, limits: ReplyLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._line_bytes = limits.line_bytes
-        self._buffer = b""
+        self.unread = b""  # nothing if all has been read
         self._start = 0  # where the first unread line begins: cutting each off costs n * n
         self._code = 0  # of the reply that is being read
         self._lines: list[bytes] = []
@@ -181,25 +181,28 @@ class ReplyParser:
     @property
     def pending(self) -> bool:
         """Whether there are bytes that belong to no reply yet."""
-        return self._start < len(self._buffer) or bool(self._lines)
+        return bool(self.unread or self._lines)
 
     def receive_data(self, data: bytes) -> None:
         # Most often the server's last words have all been read: then nothing is copied.
-        unread = self._buffer[self._start :]
-        self._buffer = unread + data if unread else data
+        self.unread = self.unread[self._start :] + data if self.unread else data
         self._start = 0
 
     def next_reply(self) -> Reply | None:
         """Return the next complete reply; raise ReplySyntaxError when there can be none."""
-        buffer = self._buffer
-        while (start := self._start) < len(buffer):
+        while buffer := self.unread:
+            start = self._start
             end = buffer.find(b"\n", start, start + self._line_bytes) + 1
             if not end:
                 if len(buffer) - start >= self._line_bytes:
                     raise ReplySyntaxError(f"reply line longer than {self._line_bytes} bytes")
                 return None
-            self._start = end
-            line = buffer[start:end]
+            if end == len(buffer):
+                line = buffer[start:]  # no copy if this is all
+                self.unread, self._start = b"", 0
+            else:
+                line = buffer[start:end]
+                self._start = end
             if end - start <= _SHORT and not self._lines:
                 reply = _read_short(line)
                 if reply is not None:

@@ -115,7 +115,7 @@ class ServerExtensions(ServerState):
             self._refuse(NO_PARAMETERS)
         else:
             self._leave_transaction()
-            self._out.append(_START_TLS)
+            self._out += _START_TLS
             self._state = State.TLS
             self._events.append(TLSRequested())
 
@@ -197,7 +197,7 @@ class ServerExtensions(ServerState):
                 return
             self._forget_client()
             self._state = State.HELLO
-            self._out.append(self._greeting)
+            self._out += self._greeting
             self._events.append(ClientDescribed(attributes))
 
     # --- BDAT -------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class ServerExtensions(ServerState):
         elif not chunks.last:
             wire = b"250 2.0.0 %d octets received\r\n" % chunks.octets
             if chunks.octets:
-                self._out.append(wire)
+                self._out += wire
             else:
                 self._idle(wire)
         else:

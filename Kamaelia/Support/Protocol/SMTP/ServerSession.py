@@ -91,7 +91,7 @@ _READY, _MAIL, _BODY = State.READY, State.MAIL, State.BODY
 _GREETING, _TLS, _CLOSED = State.GREETING, State.TLS, State.CLOSED
 _RECIPIENT, _DATA, _DOT, _AUTH = Wait.RECIPIENT, Wait.DATA, Wait.DOT, Wait.AUTH
 _TLS_HELLO = b"\x16\x03"  # a TLS record where a command should stand
-_DATA_LINE = b"DATA\r\n"
+_DATA_LINE, _RSET_LINE = b"DATA\r\n", b"RSET\r\n"
 _END_BYTES = len(b".\r\n")
 _MAIL_LETTERS = len(b"MAIL FROM")
 _is_name = re.compile(rb"[ -~]+").fullmatch
@@ -112,7 +112,7 @@ class ServerSession(ServerExtensions):
         if self._state is not _GREETING:
             raise LocalProtocolError("the client has had its greeting")
         self._greeting = make_banner(self._hostname, text)
-        self._out.append(self._greeting)
+        self._out += self._greeting
         self._state = State.HELLO
 
     def refuse(self, reply: Reply) -> None:
@@ -144,10 +144,11 @@ class ServerSession(ServerExtensions):
         """Return the next event; None: more data or a `reply` is wanted, or all is over."""
         events = self._events
         while not events:
-            if self._wait is not None or not (self._read() if self._buffer else self._at_end()):
+            if self.waiting or not (self._read() if self._buffer else self._eof and self._at_end()):
                 return None
         event = events.pop(0)
-        self._wait = _WAITS.get(type(event))
+        wait = self._wait = _WAITS.get(type(event))
+        self.waiting = wait is not None
         return event
 
     def reply(self, reply: Reply) -> None:
@@ -155,6 +156,7 @@ class ServerSession(ServerExtensions):
         if self._state is _CLOSED:
             return  # the owner's answer took longer than its own time-out
         wait, self._wait = self._wait, None
+        self.waiting = False
         if wait is None:
             raise LocalProtocolError("no event waits for a reply")
         code = reply.code
@@ -166,7 +168,7 @@ class ServerSession(ServerExtensions):
             if self._buffer and self._limits.forbid_early_talk:
                 self._abuse(EARLY)
                 return
-        self._out.append(reply.to_wire())
+        self._out += reply.to_wire()
         if code == 421:
             self._close()
         elif wait is _RECIPIENT:
@@ -174,7 +176,7 @@ class ServerSession(ServerExtensions):
         elif wait is _DOT:
             self._clear_transaction()
             if code < 300:
-                self._errors = self._idle_commands = 0
+                self.errors = self._idle_commands = 0
         elif wait is _AUTH:
             self._auth_answered(reply)
 
@@ -189,8 +191,8 @@ class ServerSession(ServerExtensions):
     # --- reading ----------------------------------------------------------------------------
 
     def _at_end(self) -> bool:
-        """Nothing is left to read; return whether that is the end."""
-        if not self._eof or self._state is _CLOSED or self._state is _GREETING:
+        """Nothing is left to read, or will come; return whether that is the end."""
+        if self._state is _CLOSED or self._state is _GREETING:
             return False
         self._end(EndReason.EOF)
         return True
@@ -208,7 +210,7 @@ class ServerSession(ServerExtensions):
             done = self._read_response()
         else:
             done = state is not _GREETING and self._read_command()
-        return done or self._at_end()
+        return done or (self._eof and self._at_end())
 
     # --- the data phase ---------------------------------------------------------------------
 
@@ -263,6 +265,8 @@ class ServerSession(ServerExtensions):
         try:
             if line == _DATA_LINE:
                 self._on_data("DATA", b"")
+            elif line == _RSET_LINE:
+                self._on_rset("RSET", b"")
             elif not self._obey_simple(line):
                 self._obey(line)
         except RefusedError as refused:
@@ -336,7 +340,7 @@ class ServerSession(ServerExtensions):
         )
         self.hello_name, self.esmtp = argument, verb == "EHLO"
         # The client's name is not repeated: nothing that it says needs to come back to it.
-        self._out.append(offer.ehlo if self.esmtp else offer.helo)
+        self._out += offer.ehlo if self.esmtp else offer.helo
         self._events.append(HelloReceived(verb, argument))
 
     def _on_mail(self, verb: str, argument: bytes) -> None:
@@ -359,7 +363,7 @@ class ServerSession(ServerExtensions):
             return
         self.smtputf8 = smtputf8
         self._state = _MAIL
-        self._out.append(b"250 2.1.0 Ok\r\n")
+        self._out += b"250 2.1.0 Ok\r\n"
         self._events.append(SenderGiven(path, parameters))
 
     def _on_rcpt(self, verb: str, argument: bytes) -> None:
@@ -447,7 +451,7 @@ class ServerSession(ServerExtensions):
         self._idle(b"214 2.0.0 See RFC 5321\r\n")
 
     def _on_quit(self, _verb: str, _argument: bytes) -> None:
-        self._out.append(b"221 2.0.0 Bye\r\n")
+        self._out += b"221 2.0.0 Bye\r\n"
         self._end(EndReason.QUIT)
 
     _handlers: ClassVar[dict[str, Callable[["ServerSession", str, bytes], None]]] = {

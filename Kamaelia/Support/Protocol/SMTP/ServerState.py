@@ -53,6 +53,9 @@ class Wait(Enum):
 class ServerState:
     """The state of one server session; nothing here reads what the client says.
 
+    `waiting`, `closed` and `errors` are for owners to read, after each command and so without the
+    call of a property; nobody else sets them.
+
     hostname: ASCII, the name that we greet with. capabilities: asked at each EHLO. tag: stands in
     our refusals, so that a postmaster can find the session in the log. xclient_allowed: the client
     is a front that may say for whom it speaks. tls: the connection was under TLS from its first
@@ -63,8 +66,8 @@ class ServerState:
         *("_ask_capabilities", "_hostname", "_limits", "_offer", "_tag", "_xclient_allowed"),
         *("_buffer", "_eof", "_events", "_greeting", "_out", "_start", "_state", "_wait"),
         *("_accepted", "_any_permanent", "_any_temporary", "_body", "_chunks", "_recipients"),
-        *("_auth_failures", "_errors", "_idle_commands"),
-        *("authenticated", "esmtp", "hello_name", "smtputf8", "tls"),
+        *("_auth_failures", "_idle_commands"),
+        *("authenticated", "closed", "errors", "esmtp", "hello_name", "smtputf8", "tls", "waiting"),
     )
 
     def __init__(
@@ -85,13 +88,17 @@ class ServerState:
         self.tls = tls
         self._state = State.GREETING
         self._wait: Wait | None = None
+        self.waiting = False  # whether an event waits for its `reply`: do not feed more
+        self.closed = False  # whether to close the connection once `data_to_send` has been sent
         self._greeting = b""
         self._events: list[ServerEvent] = []  # never more than three: a deque would be larger
-        self._out: list[bytes] = []
+        self._out = b""  # a few replies: to add one to another costs less than a list and a join
         self._buffer = b""  # always empty when everything in it was read
         self._start = 0  # where the first unread command begins
         self._eof = False
-        self._errors = self._idle_commands = self._auth_failures = 0
+        self._idle_commands = self._auth_failures = 0
+        # Since the last accepted message; an owner may answer slowly after a few.
+        self.errors = 0
         self._body: BodyScanner | None = None  # of a message that comes in more than one piece
         self._clear_transaction()
         self._forget_client()
@@ -116,16 +123,6 @@ class ServerState:
     # --- what an owner may ask --------------------------------------------------------------
 
     @property
-    def waiting(self) -> bool:
-        """Whether an event waits for its `reply`: do not feed more."""
-        return self._wait is not None
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection should be closed once `data_to_send` has been sent."""
-        return self._state is State.CLOSED
-
-    @property
     def tag(self) -> str:
         """The session's short id, as it stands in our own replies."""
         return self._tag
@@ -143,19 +140,22 @@ class ServerState:
         return self._state is State.BODY
 
     @property
-    def errors(self) -> int:
-        """Errors since the last accepted message; an owner may answer slowly after a few."""
-        return self._errors
-
-    @property
     def has_event(self) -> bool:
         """Whether another event follows the last one, without more data or a reply."""
         return bool(self._events)
 
+    def forbid_xclient(self) -> None:
+        """It is no front that we speak with, but a client of its."""
+        self._xclient_allowed = False
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the client has sent more than was read: it does not wait for each reply."""
+        return bool(self._buffer)
+
     def data_to_send(self) -> bytes:
         """Return what is to go to the client, once."""
-        data = b"".join(self._out)
-        self._out.clear()
+        data, self._out = self._out, b""
         return data
 
     def close(self, reply: Reply) -> None:
@@ -168,11 +168,11 @@ class ServerState:
     # --- replies and ends -------------------------------------------------------------------
 
     def _send(self, reply: Reply) -> None:
-        self._out.append(reply.to_wire())
+        self._out += reply.to_wire()
 
     def _idle(self, wire: bytes) -> None:
         """Answer a command that brings nothing forward; beyond some it counts as an error."""
-        self._out.append(wire)
+        self._out += wire
         self._idle_commands += 1
         if self._idle_commands > self._limits.max_idle_commands:
             self._count_error()
@@ -185,8 +185,8 @@ class ServerState:
         self._count_error()
 
     def _count_error(self) -> None:
-        self._errors += 1
-        if self._errors >= self._limits.max_errors:
+        self.errors += 1
+        if self.errors >= self._limits.max_errors:
             self._send(TOO_MANY_ERRORS.tagged(self._tag))
             self._end(EndReason.ERRORS)
 
@@ -200,5 +200,6 @@ class ServerState:
 
     def _close(self) -> None:
         self._state = State.CLOSED
+        self.closed, self.waiting = True, False
         self._wait = self._body = self._chunks = None
         self._buffer, self._start = b"", 0

@@ -1,5 +1,7 @@
 """What the sessions of a process share."""
 
+import os
+import re
 import ssl
 from dataclasses import replace
 
@@ -125,3 +127,32 @@ def test_refusals_are_a_line_in_the_log_and_no_more_than_one_a_minute(
         "refused 3 connections",
     ]
     assert all(line.isprintable() for line in lines)
+
+
+def test_no_id_comes_twice() -> None:
+    ours, other = office(), office()
+    ids = [each.new_id() for each in (ours, other) for _ in range(1000)]
+    assert len(set(ids)) == 2000
+    assert all(re.fullmatch(r"[0-9a-f]{10}", each) for each in ids)
+
+
+def test_a_child_process_has_ids_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = office()
+    ours.new_id()
+    waiting = list(ours._ids)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert ours.new_id() not in waiting
+    assert not set(ours._ids) & set(waiting)
+
+
+def test_the_local_address_is_one_object_for_all_at_a_door() -> None:
+    ours = office()
+    first = ours.local_address("192.0.2.1", 25)
+    assert first == ("192.0.2.1", 25)
+    assert ours.local_address("192.0.2.1", 25) is first
+    assert ours.local_address("192.0.2.1", 465) == ("192.0.2.1", 465)
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_what_cannot_be_encrypted_need_not_be_prepared_for_it(offered: bool) -> None:
+    assert office(context=tls.server_context() if offered else None).may_encrypt is offered

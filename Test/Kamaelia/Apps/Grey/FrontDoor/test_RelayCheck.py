@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from Kamaelia.Apps.Grey.Core.Modes import ClientInfo, ServerProtocol
+from Kamaelia.Apps.Grey.Core.Modes import ClientInfo, ServerProtocol, ServerTLS
 from Kamaelia.Apps.Grey.FrontDoor.RelayCheck import Findings, examine, probe, shown
 from Test.Kamaelia import tls
 from Test.Kamaelia.Apps.Grey.support import Act, FakeServer
@@ -27,6 +27,7 @@ class Settings:
     smtp_port: int = 25
     backends: tuple[tuple[str, int, int, str], ...] = ()
     backend_protocol: ServerProtocol = ServerProtocol.SMTP
+    backend_tls: ServerTLS = ServerTLS.OFF
     backend_tls_name: str = ""
     client_info: ClientInfo = ClientInfo.NONE
     servername: str = "mx.example.org"
@@ -344,3 +345,13 @@ def test_many_silent_servers_do_not_add_up(mail_server: MailServer) -> None:
 
 def test_words_of_strangers_are_made_harmless() -> None:
     assert shown("a\x1b[1mb\n\u202e" + "x" * 500) == "a?[1mb??" + "x" * 152
+
+
+@pytest.mark.parametrize("mode", [ServerTLS.REQUIRE, ServerTLS.VERIFY])
+def test_required_encryption_that_is_not_offered_is_a_problem(mode: ServerTLS) -> None:
+    server = FakeServer()
+    try:
+        (problem,) = probe(before(server, backend_tls=mode))
+    finally:
+        server.close()
+    assert "does not offer STARTTLS: let it, or set backend_tls = may" in problem

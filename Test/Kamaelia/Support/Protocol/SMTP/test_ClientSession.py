@@ -7,9 +7,20 @@ from hypothesis import strategies as st
 from Kamaelia.Exceptions import LocalProtocolError
 from Kamaelia.Support.Protocol.SMTP.Address import NULL_PATH, Path
 from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
+from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
+    EndData,
+    GiveAuth,
+    GiveAuthLine,
+    GiveRecipient,
+    GiveSender,
+    Greet,
+    ResetTransaction,
+    StartData,
+)
 from Kamaelia.Support.Protocol.SMTP.ClientSession import ClientLimits, ClientSession
 from Kamaelia.Support.Protocol.SMTP.Events import (
     ClientEvent,
+    DataReceived,
     FailReason,
     Ready,
     ReplyReceived,
@@ -490,3 +501,28 @@ def test_the_good_conversation_is_complete() -> None:
     commands = [event.command for event in found if isinstance(event, ReplyReceived)]
     assert commands == ["MAIL", "RCPT", "DATA", ".", "QUIT"]
     assert sent.endswith(b"DATA\r\ntext\r\n.\r\nQUIT\r\n")
+
+
+# ---- commands as messages
+
+
+def test_a_command_given_as_a_message_is_the_call_of_its_name() -> None:
+    session = ready()
+    for command in (Greet(), GiveSender(A, {}), GiveRecipient(C, {}), StartData()):
+        session.say(command)
+    assert session.data_to_send() == b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
+    events(session, b"250 ok\r\n250 ok\r\n354 go\r\n")
+    session.say(DataReceived(b"hi\r\n"))
+    assert not session.after_dot
+    session.say(EndData())
+    assert (session.data_to_send(), session.after_dot) == (b"hi\r\n.\r\n", True)
+    events(session, b"250 ok\r\n")
+    session.say(GiveSender(A, {}))
+    assert not session.after_dot
+    session.say(ResetTransaction())
+    events(session, b"250 ok\r\n250 ok\r\n")
+    session.data_to_send()
+    session.say(GiveAuth(b"LOGIN", None))
+    events(session, b"334 VXNlcg==\r\n")
+    session.say(GiveAuthLine(b"eA=="))
+    assert session.data_to_send() == b"AUTH LOGIN\r\neA==\r\n"

@@ -281,6 +281,7 @@ def test_commands_behind_a_waiting_one_stay_in_the_buffer() -> None:
     for _ in range(3):
         assert session.next_event() is not None
     assert session.waiting
+    assert session.has_unread
     assert session.next_event() is None
     session.data_to_send()
     session.reply(DEFER)
@@ -288,6 +289,7 @@ def test_commands_behind_a_waiting_one_stay_in_the_buffer() -> None:
     assert isinstance(session.next_event(), RecipientGiven)
     session.reply(REJECT)
     assert session.next_event() is None
+    assert not session.has_unread
     assert session.data_to_send() == DEFER.to_wire() + REJECT.to_wire() + b"250 2.0.0 Ok\r\n"
 
 
