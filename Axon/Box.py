@@ -32,7 +32,17 @@ from typing import Any
 
 from Axon.AxonExceptions import BoxAlreadyLinkedToDestination, LinkageCycle, noSpaceInBox
 from Axon.Base import AxonObject
-from Axon.Sinks import NULL_SINK, NullSink, inbox_of, leave, note_use, settle_use, sink_for
+from Axon.Sinks import (
+    NULL_SINK,
+    SAID_SINK,
+    NullSink,
+    SignalSink,
+    inbox_of,
+    leave,
+    note_use,
+    settle_use,
+    sink_for,
+)
 from Axon.Sinks import strict_outboxes as strict_outboxes
 from Axon.Storage import DISCARD, UNUSED, CheckedDeque, ClosedDeque, Notified, Owner, ShownDeque
 from Axon.Storage import NOBODY as NOBODY
@@ -365,6 +375,57 @@ def _retarget(box: Inbox | Outbox, final: Inbox | Outbox) -> None:
             current.waiters = waiters
             final.owner.unpause()  # the one in whose turn this happens may be the receiver
         stack.extend(current.sources)
+
+
+# ---- links without an object for each, for those who make and cut thousands a second
+
+
+def join(source: Outbox, sink: Inbox) -> None:
+    """What sink.addsource(source) does, at a tenth of the price where neither is linked yet.
+
+    Raises what that raises."""
+    if (
+        source.target is not None
+        or source.sources
+        or source.sink is not NULL_SINK
+        or sink.target is not None
+        or source.owner is sink.owner
+    ):
+        sink.addsource(source)
+        return
+    source.target = sink
+    sources = sink.sources
+    if type(sources) is dict:
+        sources[source] = None
+    else:
+        sink.sources = (
+            (*sources, source) if len(sources) < _FEW else dict.fromkeys((*sources, source))
+        )
+    if not getattr(source.owner, "woken_by_collection", True):
+        source.unused = None  # what a first send would find out
+    source.sink = SignalSink(sink, source) if source.name == "signal" else sink
+
+
+def part(source: Outbox, sink: Inbox) -> None:
+    """What sink.removesource(source) does, with less work for what join() has made. Nothing if the
+    one does not lead to the other, or not any more."""
+    if source.target is not sink:
+        return
+    before = source.sink
+    sources = sink.sources
+    if source.sources or sink.target is not None or source not in sources:
+        sink.removesource(source)
+        return
+    if type(sources) is dict:
+        del sources[source]
+    else:
+        sink.sources = () if len(sources) == 1 else tuple(s for s in sources if s is not source)
+    source.target = None
+    source.sink = SAID_SINK if type(before) is SignalSink and before.said else NULL_SINK
+    if source.unused is None:
+        source.unused = True
+    elif source.unused is False or sink.waiters:
+        leave(source, before)
 
 
 # ---- the original's way to make boxes by themselves; components make theirs directly

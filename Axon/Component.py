@@ -40,6 +40,7 @@ from typing import Any, ClassVar
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Box import Inbox, Outbox
+from Axon.BoxTables import LazyInboxes, LazyOutboxes
 from Axon.Declarations import extended
 from Axon.Failures import call_all, left_in_the_middle
 from Axon.Ipc import (
@@ -62,6 +63,8 @@ from Axon.Storage import NOBODY
 # a running program use Axon.Instruments or Axon.Trace.
 TraceAllSends = False
 TraceAllRecvs = False
+
+AnyBox = Inbox | Outbox  # in the class below, Inbox is a method
 
 _NOTHING: Iterator[Any] = iter(())
 _NOT_ASKED = object()  # told_to_stop() has never been called
@@ -106,6 +109,9 @@ class component(microprocess):
     # False for one that never sleeps just until a message of its has been taken (it asks isFull(),
     # or uses put): spares it a wake-up for nothing after it has sent.
     woken_by_collection: bool = True
+    # True: a box is made when it is first asked for, see Axon.BoxTables. For those of which there
+    # are many.
+    lazy_boxes: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -120,15 +126,23 @@ class component(microprocess):
         self._axon_start_state()
         self._axon_children: dict[component, None] | None = None
         self._postoffice: Postoffice | None = None
-        self._callOnCloseDown: list[Callable[[], object]] | None = None
+        # A tuple: there are two at the most, and many components.
+        self._callOnCloseDown: tuple[Callable[[], object], ...] = ()
         self._axon_told: object = _NOT_ASKED
         for attribute, value in argd.items():
             setattr(self, attribute, value)
         # The declarations are copied into boxes of the instance: nobody ever writes to the class.
-        self.inboxes: dict[str, Inbox] = {name: Inbox(self, name) for name in self.Inboxes}
-        self.outboxes: dict[str, Outbox] = {name: Outbox(self, name) for name in self.Outboxes}
-        # What anyReady walks: a list is a quarter faster than a dict.
-        self._inlist = list(self.inboxes.values())
+        self.inboxes: dict[str, Inbox]
+        self.outboxes: dict[str, Outbox]
+        if self.lazy_boxes:
+            self.inboxes = LazyInboxes(self)
+            self.outboxes = LazyOutboxes(self)
+            self._inlist: list[Inbox] = ()  # type: ignore[assignment]  # nobody may put one in
+        else:
+            self.inboxes = {name: Inbox(self, name) for name in self.Inboxes}
+            self.outboxes = {name: Outbox(self, name) for name in self.Outboxes}
+            # What anyReady walks: a list is a quarter faster than a dict.
+            self._inlist = list(self.inboxes.values())
         if TraceAllSends or TraceAllRecvs:
             _trace(self)
 
@@ -170,7 +184,7 @@ class component(microprocess):
 
     def anyReady(self) -> str | bool:
         """Name of the first inbox in which something waits, or False."""
-        for box in self._inlist:
+        for box in self._inlist or dict.values(self.inboxes):
             if box.q:
                 return box.name or True
         return False
@@ -302,8 +316,10 @@ class component(microprocess):
         """Stop looking after a child, and cut our linkages with it."""
         if self._axon_children is not None:
             self._axon_children.pop(child, None)
-        if child._callOnCloseDown and self.unpause in child._callOnCloseDown:
-            child._callOnCloseDown.remove(self.unpause)
+        if self.unpause in child._callOnCloseDown:
+            calls = list(child._callOnCloseDown)
+            calls.remove(self.unpause)
+            child._callOnCloseDown = tuple(calls)
         if child._axon_parent is self:
             child._axon_parent = None
         self.unlink(thecomponent=child)
@@ -339,15 +355,14 @@ class component(microprocess):
         it has."""
         if self._axon_gen is DONE:
             call()
-        elif self._callOnCloseDown is None:
-            self._callOnCloseDown = [call]
         else:
-            self._callOnCloseDown.append(call)
+            self._callOnCloseDown = (*self._callOnCloseDown, call)
 
     def _closeDownMicroprocess(self) -> object:
-        calls, self._callOnCloseDown = self._callOnCloseDown or (), None
+        calls, self._callOnCloseDown = self._callOnCloseDown, ()
         try:
-            call_all(calls)
+            if calls:
+                call_all(calls)
         finally:
             if self._postoffice is not None:
                 self._postoffice.unlinkAll()
@@ -358,12 +373,17 @@ class component(microprocess):
         # Nobody reads these inboxes any more: they take no new message, and no bounded one blocks
         # its sender for ever. Cutting the boxes' way back to their owner breaks the reference
         # cycle: no collector is needed to free it.
-        for box in self._inlist:
+        for box in dict.values(self.inboxes):  # those that were made, if they are made late
             box.close()
-        for outbox in self.outboxes.values():
+        for outbox in dict.values(self.outboxes):
             outbox.owner = NOBODY
+        if self.lazy_boxes:
+            self.inboxes.holder = self.outboxes.holder = type(self)  # type: ignore[attr-defined]
         self._axon_parent = None
         self._axon_told = None
+
+    def axon_box_made(self, box: AnyBox) -> None:
+        """Called with each box that is made late, see lazy_boxes."""
 
     def __str__(self) -> str:
         inboxes = ", ".join(

@@ -218,6 +218,16 @@ class microprocess(AxonObject):
             self._axon_be_run_by(chosen)
         return self
 
+    def activate_asleep(self, Scheduler: Scheduler) -> Self:
+        """As activate(), but main has its first turn when something wakes it, and not before: for
+        one that acts on what comes to it (Axon.AtOnce) and seldom needs a turn."""
+        if self._axon_scheduler is not None or Scheduler.thread_id != get_ident():
+            return self.activate(Scheduler)
+        if self._axon_gen is None:
+            self._axon_gen = Start((self, "main"))
+        Scheduler._adopt_asleep(self)
+        return self
+
     def _axon_begin(self, mainmethod: str) -> Iterator[object]:
         main = getattr(self, mainmethod)
         # Calling a generator function runs nothing of it, so nobody can tell whether it was called

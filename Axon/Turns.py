@@ -139,6 +139,14 @@ class Turns(Watched):
         if self._instruments:
             self._tell("activated", process)
 
+    def _adopt_asleep(self, process: microprocess) -> None:
+        """Take one on that has nothing to do before it is woken. Only in the scheduler's thread."""
+        process._axon_scheduler = self  # type: ignore[assignment]  # we are half of one
+        process._asleep = self._to_wake
+        self.threads[process] = None
+        if self._instruments:
+            self._tell("activated", process)
+
     # ---- turns
 
     def _rewind(self) -> None:

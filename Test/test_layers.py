@@ -108,8 +108,8 @@ AXON_ORDER = (
     "Stages", "Microprocess", "Waiter", "Timers", "Interrupts", "Failures", "Guards", "Guests",
     "Instruments", "Observation", "Watched", "Turns", "Scheduler",
     # components
-    "Declarations", "Component", "AtOnce", "AdaptiveCommsComponent", "ThreadedComponent",
-    "CoordinatingAssistantTracker", "STM", "OnMessage",
+    "Declarations", "BoxTables", "Component", "AtOnce", "AdaptiveCommsComponent",
+    "ThreadedComponent", "CoordinatingAssistantTracker", "STM", "OnMessage",
     # from outside
     "background", "Handle", "AsyncioBridge", "experimental", "experimental.ProcessPickle",
     "experimental.ProcessWire", "experimental.ProcessChild", "experimental.Process",

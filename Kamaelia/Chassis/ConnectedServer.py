@@ -37,7 +37,8 @@ ignored: a server outlives its data.
 
 With ``tls``, an ssl.SSLContext, connections are encrypted, and a protocol is made once its
 connection is. A protocol with an outbox "makessl" may ask for that later, and hears at an inbox
-"sslready" when it is: see Kamaelia.Internet.TLS.
+"sslready" when it is (unless it has an attribute ``may_encrypt`` that is false): see
+Kamaelia.Internet.TLS.
 """
 
 from __future__ import annotations
@@ -49,12 +50,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, Self
 
+from Axon.AtOnce import act_at_once
+from Axon.Box import Inbox, Outbox, join, part
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
-from Kamaelia.Internet.TCPServer import Address, SocketOptions, TCPServer, host_and_port
+from Kamaelia.Internet.TCPServer import Address, SocketOptions, TCPServer, addresses_of
 from Kamaelia.IPC import newCSA
 
 log = logging.getLogger(__name__)
@@ -70,14 +73,36 @@ def stop_tree(thecomponent: component) -> None:
             stops.callback(stop_tree, child)
 
 
+def _wires(
+    server: component, adapter: component, protocol: component
+) -> list[tuple[Outbox, Inbox]]:
+    """Which outbox leads to which inbox. Raises KeyError for a protocol without boxes for data."""
+    from_us, to_us = adapter.outboxes, adapter.inboxes
+    theirs, to_them = protocol.outboxes, protocol.inboxes
+    wires = [(from_us["outbox"], to_them["inbox"]), (theirs["outbox"], to_us["inbox"])]
+    if "control" in to_them:
+        wires.append((from_us["CreatorFeedback"], to_them["control"]))
+    if "signal" in theirs:
+        wires.append((theirs["signal"], to_us["control"]))
+    if "serversignal" in theirs:
+        wires.append((theirs["serversignal"], server.inboxes["control"]))
+    may_encrypt = getattr(protocol, "may_encrypt", True)
+    if may_encrypt and "makessl" in theirs:
+        wires.append((theirs["makessl"], to_us["makessl"]))
+    if may_encrypt and "sslready" in to_them:
+        wires.append((from_us["sslready"], to_them["sslready"]))
+    return wires
+
+
 class _Connection:
     """One client: its socket's component, its protocol's, and what happens when one ends or fails.
 
-    Each is let go of once it is not needed any more. The guard of a protocol is a method of this,
-    so that otherwise no connection could be freed without the garbage collector.
+    It is itself what is called when one has ended and what guards both: methods for that would be
+    128 bytes for each client. Each component is let go of once it is not needed any more, so that
+    connections are freed without the garbage collector.
     """
 
-    __slots__ = ("adapter", "peer", "protocol", "protocol_over", "server")
+    __slots__ = ("adapter", "linked", "peer", "protocol", "protocol_over", "server")
 
     def __init__(
         self, server: ServerCore, adapter: ConnectedSocketAdapter, protocol: component, peer: str
@@ -86,48 +111,58 @@ class _Connection:
         self.adapter: ConnectedSocketAdapter | None = adapter
         self.protocol: component | None = protocol
         self.protocol_over = False
+        self.linked = False
         self.peer = peer
 
     def start(self, adapter: ConnectedSocketAdapter, protocol: component) -> None:
         """Link the two and activate them. Raises KeyError for a protocol without boxes for data."""
         server = self.server
-        server.link((adapter, "outbox"), (protocol, "inbox"))
-        server.link((protocol, "outbox"), (adapter, "inbox"))
-        if "control" in protocol.inboxes:
-            server.link((adapter, "CreatorFeedback"), (protocol, "control"))
-        if "signal" in protocol.outboxes:
-            server.link((protocol, "signal"), (adapter, "control"))
-        if "serversignal" in protocol.outboxes:
-            server.link((protocol, "serversignal"), (server, "control"))
-        if "makessl" in protocol.outboxes:
-            server.link((protocol, "makessl"), (adapter, "makessl"))
-        if "sslready" in protocol.inboxes:
-            server.link((adapter, "sslready"), (protocol, "sslready"))
-        guard = self.failed
-        protocol.isolate(guard)
-        adapter.isolate(guard)
-        protocol.call_on_close(self._protocol_ended)
-        adapter.call_on_close(self._adapter_ended)
+        wires = _wires(server, adapter, protocol)
+        self.linked = True
+        try:
+            for source, sink in wires:
+                join(source, sink)
+        except Exception:
+            self.cut()  # what could be linked of what cannot be used in the end
+            raise
+        protocol.isolate(self)
+        adapter.isolate(self)
+        protocol.call_on_close(self)
+        adapter.call_on_close(self)
+        # Before the protocol: it may send in its first turn.
         adapter.activate(Scheduler=server.scheduler)
         protocol.activate(Scheduler=server.scheduler)
 
-    def _protocol_ended(self) -> None:
-        self.protocol_over = True
-        self.server.unlink(self.protocol)
-        if self.adapter is None:
-            self.protocol = None
-        else:
-            # The protocol may have said so itself; hearing it twice does no harm.
-            self.adapter.inboxes["control"].deliver(producerFinished(self.server))
+    def cut(self) -> None:
+        """Undo the links, if nobody has done so before."""
+        if self.linked and self.adapter is not None and self.protocol is not None:
+            self.linked = False
+            for source, sink in _wires(self.server, self.adapter, self.protocol):
+                part(source, sink)
 
-    def _adapter_ended(self) -> None:
-        adapter, self.adapter = self.adapter, None
-        self.server.unlink(adapter)
-        self.server._forget_connection(adapter)
-        if self.protocol_over:
-            self.protocol = None
-        elif self.protocol is not None and "control" not in self.protocol.inboxes:
-            self._stop_protocol(self.protocol)  # it could not be told
+    def __call__(self, culprit: microprocess | None = None, error: Exception | None = None) -> None:
+        """One of the two has ended; or, with an exception, has failed, and has ended before."""
+        if culprit is not None and error is not None:
+            self.failed(culprit, error)
+            return
+        adapter, protocol = self.adapter, self.protocol
+        running = self.server.scheduler.threads
+        if protocol is not None and not self.protocol_over and protocol not in running:
+            self.cut()
+            self.protocol_over = True
+            if adapter is None:
+                self.protocol = None
+            else:
+                # The protocol may have said so itself; hearing it twice does no harm.
+                adapter.inboxes["control"].deliver(producerFinished(self.server))
+        if adapter is not None and adapter not in running:
+            self.cut()
+            self.adapter = None
+            self.server._forget_connection(adapter)
+            if self.protocol_over:
+                self.protocol = None
+            elif protocol is not None and "control" not in protocol.inboxes:
+                self._stop_protocol(protocol)  # it could not be told
 
     def failed(self, culprit: microprocess, error: Exception) -> None:
         """An exception in one of our components: log it, say the last words, close."""
@@ -214,6 +249,7 @@ class ServerCore(component):
             )
         self.server: TCPServer | None = None
         self._connections: dict[object, _Connection] = {}
+        self._stop: object = None  # the shutdown that has come
 
     @property
     def address(self) -> tuple[str, int]:
@@ -239,6 +275,9 @@ class ServerCore(component):
             if self.tls is not None:
                 options |= {"tls": self.tls, "handshake_timeout": self.handshake_timeout}
             self.server = self.TCPS(listenport, socketOptions=self.socketOptions, **options)
+            # A client is taken on in the moment in which it is announced: a turn of ours would cost
+            # it more than that.
+            act_at_once(self, "_socketactivity", self._hear_of_client)
             self.link((self.server, "protocolHandlerSignal"), (self, "_socketactivity"))
             self.link((self.server, "signal"), (self, "_serverEnded"))
             self.link((self, "_serversignal"), (self.server, "control"))
@@ -248,22 +287,18 @@ class ServerCore(component):
     def main(self) -> Iterator[object]:
         if self.server is not None:
             self.server.activate(Scheduler=self.scheduler)
-        stop: object = None
         while True:
-            for message in self.Inbox("_socketactivity"):
-                if isinstance(message, newCSA):
-                    self._take_on(message.object, stop)  # type: ignore[arg-type]
             for message in self.Inbox("control"):
-                if stop is None and (
+                if self._stop is None and (
                     isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess
                 ):
-                    stop = message
-                    self._shut_down(stop)
+                    self._stop = message
+                    self._shut_down(message)
             if self.dataReady("_serverEnded") and not self._connections:
                 break
             self.pause()
             yield 1
-        self.send(stop if stop is not None else self.recv("_serverEnded"), "signal")
+        self.send(self._stop if self._stop is not None else self.recv("_serverEnded"), "signal")
 
     def stop(self) -> None:
         """Close the port and every connection at once."""
@@ -271,9 +306,6 @@ class ServerCore(component):
             stops.callback(super().stop)
             if self.server is not None:
                 stops.callback(self.server.stop)
-            for message in self.Inbox("_socketactivity"):
-                if isinstance(message, newCSA):
-                    stops.callback(message.object.stop)  # type: ignore[attr-defined]
             for connection in list(self._connections.values()):
                 stops.callback(connection.stop)
 
@@ -286,14 +318,18 @@ class ServerCore(component):
         made: component = self.protocol(**peer)
         return made
 
-    def _take_on(self, adapter: ConnectedSocketAdapter, stop: object) -> None:
+    def _hear_of_client(self, message: object) -> None:
+        if isinstance(message, newCSA):
+            self._take_on(message.object)  # type: ignore[arg-type]
+
+    def _take_on(self, adapter: ConnectedSocketAdapter) -> None:
         try:
-            peer, peerport = host_and_port(adapter.sock.getpeername())
-            localip, localport = host_and_port(adapter.sock.getsockname())
+            peer, peerport, localip, localport = adapter.addresses or addresses_of(adapter.sock)
         except OSError as error:  # gone before we looked
             log.debug("connection lost before it was served: %s", error)
             self._give_up(adapter)
             return
+        adapter.addresses = None  # the protocol has them
         try:
             protocol = self.make_protocol(
                 peer=peer, peerport=peerport, localip=localip, localport=localport
@@ -304,12 +340,11 @@ class ServerCore(component):
             log.exception(
                 "connection from %s closed: its protocol component could not be made", peer
             )
-            self.unlink(adapter)  # it may be linked to what could not be used in the end
             self._give_up(adapter)
             return
         self._connections[adapter] = connection
-        if stop is not None:
-            connection.shut_down(stop)
+        if self._stop is not None:
+            connection.shut_down(self._stop)
 
     def _give_up(self, adapter: ConnectedSocketAdapter) -> None:
         adapter.activate(Scheduler=self.scheduler)
@@ -317,7 +352,13 @@ class ServerCore(component):
 
     def _forget_connection(self, adapter: object) -> None:
         self._connections.pop(adapter, None)
-        self.unpause()  # it may have been the last one that we wait for
+        if not self._connections and self.server is not None and self.server._isStopped():
+            self.unpause()  # it was the last one that we wait for
+
+    def _closeDownMicroprocess(self) -> object:
+        for connection in self._connections.values():
+            connection.cut()
+        return super()._closeDownMicroprocess()
 
     def _shut_down(self, message: object) -> None:
         self.send(message, "_serversignal")

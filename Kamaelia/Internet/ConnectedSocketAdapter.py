@@ -71,6 +71,7 @@ from Kamaelia.Internet.SendQueue import (
     OPEN,
     SendQueue,
     State,
+    Steps,
     send_without_delay,
     unread_bytes,
 )
@@ -98,7 +99,8 @@ class ConnectedSocketAdapter(component):
         "control": "producerFinished (send what waits, then close) or shutdownMicroprocess (close)",
         "ReadReady": "object: unused; the scheduler's own wait reports the socket",
         "SendReady": "object: unused; see ReadReady",
-        "makessl": "ssl.SSLContext or TLSRequest, or anything for the default of a client: go on in TLS",
+        "makessl": "ssl.SSLContext or TLSRequest, or anything for the default of a client: go on"
+        " in TLS",
     }
     Outboxes = {
         "outbox": "bytes: as they came from the peer",
@@ -201,7 +203,7 @@ class ConnectedSocketAdapter(component):
             and self.tls is None
             and type(self).main is ConnectedSocketAdapter.main
         ):
-            self._axon_gen = _Steps(self)
+            self._axon_gen = Steps(self)
             self.activate_asleep(Scheduler)
             self._begin()
             return self
@@ -222,10 +224,10 @@ class ConnectedSocketAdapter(component):
     def main(self) -> Iterator[object]:
         if not self._begun and not self.closed:
             self._begin()
-        while self._step():
+        while self.step():
             yield 1
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
         """One turn: do what we were woken for, then sleep. False: the connection is over."""
         for message in self.Inbox("control"):
             self._handle_control(message)
@@ -481,24 +483,6 @@ class ConnectedSocketAdapter(component):
         if inbox.waiters:
             inbox.collected()
         self.unpause()  # main has the last word
-
-
-class _Steps:
-    """What stands for the generator of a main that is always at the same place: a sixth of its
-    size, and nothing to make and to close."""
-
-    __slots__ = ("_adapter",)
-
-    def __init__(self, adapter: ConnectedSocketAdapter) -> None:
-        self._adapter = adapter
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> int:
-        if self._adapter._step():
-            return 1
-        raise StopIteration
 
 
 __kamaelia_components__ = (ConnectedSocketAdapter,)

@@ -33,9 +33,9 @@ def state(*those: component) -> list[Any]:
                 (
                     number,
                     box.name,
-                    None if to is None else (to.name, those.index(to.owner)),  # type: ignore[arg-type]
+                    None if to is None else (to.name, those.index(to.owner)),
                     type(box.sources),
-                    [(source.name, those.index(source.owner)) for source in box.sources],  # type: ignore[arg-type]
+                    [(source.name, those.index(source.owner)) for source in box.sources],
                     type(sink),
                     getattr(sink, "said", None),
                 )
@@ -85,7 +85,7 @@ def test_what_cannot_be_linked_is_refused_as_ever() -> None:
         join(left.outboxes["outbox"], right.inboxes["control"])
     left.inboxes["inbox"].addsource(left.inboxes["control"])
     with pytest.raises(LinkageCycle):
-        join(left.inboxes["inbox"], left.inboxes["control"])  # type: ignore[arg-type]
+        join(left.inboxes["inbox"], left.inboxes["control"])
 
 
 def test_to_part_what_leads_elsewhere_does_nothing() -> None:

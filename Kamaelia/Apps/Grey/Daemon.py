@@ -128,11 +128,9 @@ def _check(config: Config, path: Path | None) -> int:
 
 
 def _reload(config: Config) -> int:
-    problems = Checks.surroundings(config)
-    for line in problems:
-        print(line, file=sys.stderr)
-    if problems:
-        return os.EX_CONFIG
+    code = _code_as_its_user(config)
+    if code:
+        return code
     if config.pid_file is None:
         print("--reload needs to know whom to tell: set pid_file", file=sys.stderr)
         return os.EX_CONFIG
@@ -142,6 +140,30 @@ def _reload(config: Config) -> int:
         print(error, file=sys.stderr)
         return os.EX_UNAVAILABLE
     return os.EX_OK
+
+
+def _code_as_its_user(config: Config) -> int:
+    """Look at the surroundings as the user that the program runs as: root may read any key."""
+    if not config.user or os.geteuid() != 0:
+        return _say_what_is_wrong(Checks.surroundings(config))
+    child = os.fork()  # for there is no way back, and only root may send the signal
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = os.EX_SOFTWARE
+    try:
+        become(config.user)
+        code = _say_what_is_wrong(Checks.surroundings(config))
+    except PrivilegeError as error:
+        code = _say_what_is_wrong([str(error)])
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _say_what_is_wrong(problems: list[str]) -> int:
+    for line in problems:
+        print(line, file=sys.stderr)
+    return os.EX_CONFIG if problems else os.EX_OK
 
 
 # ---- running

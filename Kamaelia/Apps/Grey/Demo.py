@@ -255,7 +255,8 @@ class Stage(component):
         port = grey.addresses[0][1]
         self._say(f"The real mail server listens on 127.0.0.1 port {mail_server.address[1]},")
         self._say(f"the greylister before it on 127.0.0.1 port {port}.\n")
-        while not all(backend.known for backend in grey.pool.backends.all):  # the probe has asked it what it offers
+        # Until the probe has asked it what it offers.
+        while not all(backend.known for backend in grey.pool.backends.all):
             self.pause(0.05)
             yield 1
         story = Story(port, mailbox, self._delay, self._say)

@@ -84,7 +84,15 @@ CERTIFICATES_SECONDS = 60.0  # between looks at their files
 TOO_MANY = Reply.of(421, "4.3.2", "too many connections, try again later")
 # What a running server cannot change: its ports, its files, its processes.
 RESTART = (
-    *("listen", "port", "tls_port", "max_connections", "database", "sweep_interval", "memory_records"),
+    *(
+        "listen",
+        "port",
+        "tls_port",
+        "max_connections",
+        "database",
+        "sweep_interval",
+        "memory_records",
+    ),
     # The store sweeps by these: a longer one would come too late for what is swept meanwhile.
     *("retry_window", "pass_lifetime"),
     *("greylist_log", "greylist_debuglog", "workers", "pid_file", "user"),
@@ -198,9 +206,7 @@ class _Era:
         self.verifier = Verifier(
             self.pool,
             config.verify_recipients,
-            VerifyCache(
-                float(config.verify_found_lifetime), float(config.verify_unknown_lifetime)
-            ),
+            VerifyCache(float(config.verify_found_lifetime), float(config.verify_unknown_lifetime)),
         )
         self.decider = server.make_decider(config)
         self.probes = [BackendProbe(backend, self.pool) for backend in backends.all]
@@ -268,6 +274,7 @@ class GreyServer(component):
         self._eras = [self._era]
         self.doors = self._make_doors(listening)
         self._sessions: dict[SMTPProxy, _Era] = {}
+        self._when_over = self._session_over  # one bound method for all of them
 
     def _make_doors(self, listening: Sequence[socket.socket] | None) -> list[ServerCore]:
         config = self.config
@@ -283,7 +290,8 @@ class GreyServer(component):
                 **place,
                 socketOptions=REUSE_ADDRESS,
                 protocol=partial(
-                    self._proxy, encrypted=bool(config.tls_port) and place["port"] == config.tls_port
+                    self._proxy,
+                    encrypted=bool(config.tls_port) and place["port"] == config.tls_port,
                 ),
                 connection_limit=limit,
             )
@@ -346,9 +354,7 @@ class GreyServer(component):
         """Serve clients that come from now on by this configuration. Returns the names of the
         settings that have changed and need a restart. Raises OwnComponentError or CertificateError,
         and then nothing has changed. Only in the scheduler's thread."""
-        changed = [
-            name for name in RESTART if getattr(config, name) != getattr(self.config, name)
-        ]
+        changed = [name for name in RESTART if getattr(config, name) != getattr(self.config, name)]
         config = replace(config, **{name: getattr(self.config, name) for name in changed})
         rules = admission_rules_of(config)
         certificates = certificates_of(config)
@@ -444,7 +450,7 @@ class GreyServer(component):
         # A session may outlive its connection: after the dot the mail server's answer is awaited.
         self._sessions[session] = era
         era.sessions += 1
-        session.call_on_close(lambda: self._session_over(session))
+        session.when_over = self._when_over
         return session
 
     def _session_over(self, session: SMTPProxy) -> None:

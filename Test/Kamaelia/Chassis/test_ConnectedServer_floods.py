@@ -3,11 +3,14 @@
 import resource
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from Axon.Component import component
+from Axon.Instruments import Instrument
+from Axon.Microprocess import microprocess
 from Kamaelia.Chassis.ConnectedServer import ServerCore
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
 from Kamaelia.Internet.TCPServer import TCPServer
@@ -268,3 +271,40 @@ def test_everything_at_once_and_nothing_is_left(world: World, many_files: None) 
         assert open_files() == files
 
     world.play(script())
+
+
+class Turns(Instrument):
+    """Counts the turns of each kind of component."""
+
+    def __init__(self) -> None:
+        self.of: Counter[str] = Counter()
+
+    def before_step(self, process: microprocess) -> None:
+        self.of[type(process).__name__] += 1
+
+
+class Once(component):
+    """Says one thing, then ends."""
+
+    def main(self) -> Iterator[object]:
+        self.send(b"hello", "outbox")
+        yield 1
+
+
+def test_a_connection_costs_one_turn_more_than_its_protocol_takes(world: World) -> None:
+    turns = Turns()
+
+    def script() -> Script:
+        server = world.serve(Once)
+        yield from world.settle()
+        world.scheduler.add_instrument(turns)
+        clients = [world.connect(server) for _ in range(50)]
+        for client in clients:
+            assert (yield from world.receive_all(client)) == b"hello"
+        yield from world.until(lambda: server.connections == 0)
+        world.scheduler.remove_instrument(turns)
+
+    world.play(script())
+    assert turns.of["Once"] == 100  # to begin and to end
+    assert turns.of["ConnectedSocketAdapter"] == 50  # the end
+    assert turns.of["ServerCore"] == turns.of["TCPServer"] == 0

@@ -17,6 +17,7 @@ from Kamaelia.Internet.TCPServer import (
     ACCEPTS_PER_EVENT,
     RETRY_SECONDS,
     TCPServer,
+    addresses_of,
     listening_socket,
 )
 from Kamaelia.IPC import newCSA, serverShutdown, shutdownCSA
@@ -130,6 +131,25 @@ def test_a_client_is_announced_when_it_comes_and_when_it_is_gone(world: World) -
         assert isinstance(gone, shutdownCSA)
         assert gone.object is adapter
         yield from world.until(lambda: not server.postoffice.linkages)
+
+    world.play(script())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ""])
+def test_a_client_is_asked_for_no_more_than_is_not_known(world: World, host: str) -> None:
+    def script() -> Script:
+        server = TCPServer((host, 0))
+        owner = start(world, server)
+        client = world.connect(("127.0.0.1", server.address[1]))
+        yield from world.until(lambda: owner.dataReady("inbox"))
+        adapter = owner.recv("inbox").object
+        # The listener has it, and so has who comes by it, without being asked to.
+        assert adapter.undelayed
+        assert adapter.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        known = (*client.getsockname(), *client.getpeername())
+        assert adapter.addresses == (known if host else None)
+        assert addresses_of(adapter.sock) == known
+        adapter.stop()
 
     world.play(script())
 

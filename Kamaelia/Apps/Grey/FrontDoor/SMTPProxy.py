@@ -166,10 +166,7 @@ class SMTPProxy(SMTPServerSession):
                 for data in self.Inbox("inbox"):
                     parser.receive_data(data)
                 if parser.header is None:
-                    left = until - self.now()
-                    if left <= 0 or self._gone():
-                        raise ProxyHeaderError("it did not come in time")
-                    self.pause(left)
+                    self.pause(self._left_for_header(until))
                     yield 1
         except ProxyHeaderError as error:
             log.warning("connection from front %s closed: PROXY header: %s", self.client, error)
@@ -186,6 +183,12 @@ class SMTPProxy(SMTPServerSession):
             self._received = parser.rest
         elif parser.rest:
             self._session.receive_data(parser.rest)
+
+    def _left_for_header(self, until: float) -> float:
+        left = until - self.now()
+        if left <= 0 or self._gone():
+            raise ProxyHeaderError("it did not come in time")
+        return left
 
     def _ask_for_admission(self) -> Reply | None:
         admission = self.office.admission

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from Kamaelia.Apps.Grey import Daemon
 from Kamaelia.Apps.Grey.Config.Loader import load
 from Kamaelia.Apps.Grey.Daemon import _Program
 
@@ -70,8 +71,30 @@ def test_a_worker_that_is_started_later_has_the_database_of_the_others(
 def test_limits_that_do_not_go_with_what_takes_a_restart_are_refused_by_all(
     path: Path, program: _Program, caplog: pytest.LogCaptureFixture
 ) -> None:
-    add(path, "max_connections = 5000\nreserved_connections = 2000\nreserved_networks = 192.0.2.1\n")
+    add(
+        path, "max_connections = 5000\nreserved_connections = 2000\nreserved_networks = 192.0.2.1\n"
+    )
     assert program._read_again() is None
     assert "all connections are reserved" in caplog.text
     assert "or restart" in caplog.text
     assert program._config.reserved_connections == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_before_a_reload_root_judges_as_the_user_of_the_program(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Daemon, "become", lambda _: os.setresuid(65_534, 65_534, 65_534))
+    path.parent.chmod(0o700)  # where root may write, and that user may not
+    add(path, f"user = nobody\npid_file = {path.parent / 'pid'}\n")
+    assert Daemon.main(["--reload", "-f", str(path)]) == os.EX_CONFIG
+    assert "this user may not write" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_user_that_cannot_be_had_is_said_before_a_reload(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add(path, "user = nobody-of-that-name\n")
+    assert Daemon.main(["--reload", "-f", str(path)]) == os.EX_CONFIG
+    assert "there is no such user" in capfd.readouterr().err

@@ -53,10 +53,12 @@ def test_workers_are_started_though_standard_error_is_on_a_full_disk(
 
 def test_without_descriptors_a_worker_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch)
-    make, failures = socket.socketpair, iter([True])
+    make = socket.socketpair
+    refused: list[tuple[int, ...]] = []
 
     def pair(*arguments: int) -> tuple[socket.socket, socket.socket]:
-        if arguments and next(failures, False):
+        if arguments and not refused:
+            refused.append(arguments)
             raise OSError(errno.EMFILE, "Too many open files")
         return make(*arguments)
 

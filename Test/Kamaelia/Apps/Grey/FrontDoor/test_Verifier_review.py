@@ -7,7 +7,7 @@ from collections.abc import Callable
 from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.Core.Modes import Verify
 from Test.Kamaelia.Apps.Grey.servers import AbleServer
-from Test.Kamaelia.Apps.Grey.support import HELLO, MAIL, RCPT, STRANGER, Act, Grey
+from Test.Kamaelia.Apps.Grey.support import HELLO, MAIL, RCPT, STRANGER, Gate, Grey
 
 OK = b"250 2.0.0 Ok\r\n"
 
@@ -16,7 +16,8 @@ def test_strangers_who_make_it_slow_do_not_have_it_left_alone(
     able_server: Callable[..., AbleServer], start_grey: Callable[..., Grey]
 ) -> None:
     clock = FakeClock(50.0)
-    server = able_server(MAIL=[OK] * 3 + [Act.SILENT] * 3 + [OK])
+    slow = Gate(OK)  # the server waits for the name servers of the sender's domain
+    server = able_server(MAIL=[OK] * 3 + [slow] * 3 + [OK])
     grey = start_grey(
         server, verify_recipients=Verify.NEW, backend_connections_kept=3, monotonic=clock
     )
@@ -37,3 +38,4 @@ def test_strangers_who_make_it_slow_do_not_have_it_left_alone(
     for client in strangers:
         assert client.reply().startswith("451 4.7.1 ")
     assert grey.client().begin().ask(RCPT).startswith("250")
+    slow.open()
