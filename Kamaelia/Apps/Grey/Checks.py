@@ -79,7 +79,11 @@ def pid_folder(config: Config) -> list[str]:
 
 def _folder(setting: str, path: Path) -> list[str]:
     folder = path.absolute().parent
-    if not folder.is_dir():
+    try:
+        is_there = folder.is_dir()
+    except OSError as error:  # one above it is closed to this user
+        return [f"{setting} = {path}: the folder {folder} cannot be looked at: {error.strerror}"]
+    if not is_there:
         return [f"{setting} = {path}: the folder {folder} does not exist: make it"]
     if not os.access(folder, os.W_OK | os.X_OK):
         return [f"{setting} = {path}: this user may not write in {folder}"]

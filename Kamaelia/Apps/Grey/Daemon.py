@@ -26,10 +26,11 @@ import logging
 import os
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -297,8 +298,9 @@ class _Program:
 
     def _read(self, path: Path) -> tuple[Config | None, list[str]]:
         """What the file says, and what keeps it from being used now."""
-        if path.exists() and not path.is_file():  # a pipe may never say a word
-            return None, [f"{path}: is no file"]
+        with suppress(OSError):  # load() has words for that
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe may never say a word
+                return None, [f"{path}: is no file"]
         try:
             new = load(path)
         except ConfigError as error:

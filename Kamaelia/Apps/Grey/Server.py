@@ -68,6 +68,8 @@ from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
 from Kamaelia.Apps.Grey.Watch.MailLog import MailLog
 from Kamaelia.Chassis.ConnectedServer import ServerCore, stop_tree
+from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
+from Kamaelia.Internet.TCPServer import TCPServer
 from Kamaelia.Protocol.SMTPClient import ServerAccess
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import ClientTimes
 from Kamaelia.Support.Protocol.SMTP.ClientGreeting import TLSPolicy
@@ -194,6 +196,15 @@ def admission_rules_of(config: Config) -> AdmissionRules:
     )
 
 
+class _ClientSocket(ConnectedSocketAdapter):
+    """A client that shuts its end after its dot waits for the mail server's answer, as others do.
+    The session sees to the time: it ends as soon as nothing is owed to such a client."""
+
+    __slots__ = ()
+
+    half_close_timeout = 3_600.0
+
+
 class _Era:
     """The parts that belong to one configuration, and how many sessions still have them."""
 
@@ -294,6 +305,7 @@ class GreyServer(component):
                     encrypted=bool(config.tls_port) and place["port"] == config.tls_port,
                 ),
                 connection_limit=limit,
+                TCPS=partial(TCPServer, CSA=_ClientSocket),
             )
             for place in places
         ]

@@ -173,8 +173,9 @@ class SMTPProxy(SMTPServerSession):
             self._hang_up()
             return
         header = parser.header
-        if header.source is not None:
-            self._client = header.source
+        if not header.local:  # what the balancer says for itself is a health check
+            # Somebody of whom nothing is known has nobody's rights, and not the balancer's.
+            self._client = UNKNOWN if header.source is None else header.source
             self._is_front = False
             self._session.forbid_xclient()
         if header.destination is not None:

@@ -85,10 +85,23 @@ def test_before_a_reload_root_judges_as_the_user_of_the_program(
     path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Daemon, "become", lambda _: os.setresuid(65_534, 65_534, 65_534))
-    path.parent.chmod(0o700)  # where root may write, and that user may not
+    path.parent.chmod(0o700)
     add(path, f"user = nobody\npid_file = {path.parent / 'pid'}\n")
     assert Daemon.main(["--reload", "-f", str(path)]) == os.EX_CONFIG
-    assert "this user may not write" in capfd.readouterr().err
+    assert "cannot be looked at: Permission denied" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root may look everywhere")
+def test_a_file_in_a_folder_that_is_closed_to_us_now_changes_nothing(
+    path: Path, program: _Program, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.chmod(0o700)
+    os.seteuid(65_534)
+    try:
+        assert program._read_again() is None
+    finally:
+        os.seteuid(0)
+    assert "cannot be read: Permission denied" in caplog.text
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.Core.Modes import Verify
 from Kamaelia.Apps.Grey.Core.Types import Decision, Reason, Verdict
+from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk
+from Kamaelia.Apps.Grey.FrontDoor.RelayPool import Lent
 from Kamaelia.Support.Protocol.SMTP.Address import Path
 from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import GiveAuth, GiveRecipient, GiveSender
@@ -30,7 +33,16 @@ from Test.Kamaelia.Apps.Grey.FrontDoor.test_ProxyDesk import (
     SENDER,
     Desk,
 )
-from Test.Kamaelia.Apps.Grey.support import MAIL, OK, RCPT, STRANGER, FakeServer, Gate, Grey
+from Test.Kamaelia.Apps.Grey.support import (
+    LETTER,
+    MAIL,
+    OK,
+    RCPT,
+    STRANGER,
+    FakeServer,
+    Gate,
+    Grey,
+)
 
 OTHER = Path(b"x@d", b"x", b"d")
 DEFER = Decision(Verdict.DEFER, Reason.NEW, 60)
@@ -107,8 +119,8 @@ def test_a_stranger_does_not_pass_because_the_mail_server_hung_up(
     assert sum(b"new@" in b"".join(visit.commands) for visit in server.visits) == 1
 
 
-def lent_to_desks(grey: Grey) -> list[object]:
-    return [lent for desk, lent in grey.server.pool._lent.items() if hasattr(desk, "_transaction")]
+def lent_to_desks(grey: Grey) -> list[Lent]:
+    return [lent for desk, lent in grey.server.pool._lent.items() if isinstance(desk, ProxyDesk)]
 
 
 def test_an_address_beyond_ascii_is_asked_about_as_such(
@@ -127,6 +139,23 @@ def test_an_address_beyond_ascii_is_asked_about_as_such(
     client = grey.client(STRANGER).begin("MAIL FROM:<bücher@example.net> SMTPUTF8\r\n".encode())
     assert client.ask(RCPT).startswith("451 4.7.1 Greylisted")
     assert server.visit().verbs()[:3] == ["EHLO", "MAIL", "RCPT"]
+
+
+def test_a_client_that_has_shut_its_end_hears_what_became_of_its_message(
+    mail_server: Callable[..., FakeServer], start_grey: Callable[..., Grey]
+) -> None:
+    taken = Gate(b"250 2.0.0 queued\r\n")
+    clock = FakeClock(0.0)
+    grey = start_grey(mail_server(DOT=taken), monotonic=clock)
+    client = grey.client().to_data()
+    client.send(LETTER + b".\r\n")
+    client.finish_sending()
+    assert taken.reached.wait(10.0)
+    grey.settle()
+    clock.advance(500.0)  # mail servers may take nine minutes and a half
+    grey.settle()
+    taken.open()
+    assert client.reply() == "250 2.0.0 queued"
 
 
 # ---- logging in

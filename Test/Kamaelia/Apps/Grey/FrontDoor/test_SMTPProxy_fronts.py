@@ -56,7 +56,7 @@ def client_in_log(grey: Grey, client: Client) -> str:
         (make_v2(("2001:db8::7", 1), ("2001:db8::1", 25)), "2001:db8::7"),
         (make_v1(("::ffff:192.0.2.7", 1), US), "192.0.2.7"),
         (LOCAL_V2, FRONT),
-        (b"PROXY UNKNOWN\r\n", FRONT),
+        (b"PROXY UNKNOWN\r\n", "0.0.0.0"),  # noqa: S104 - nobody
     ],
     ids=ascii,
 )
@@ -519,7 +519,7 @@ def test_the_mail_server_gets_a_header_with_the_client(
 @pytest.mark.parametrize(
     ("info", "make", "probe"),
     [
-        (ClientInfo.PROXY1, make_v1, b"PROXY UNKNOWN\r\n"),
+        (ClientInfo.PROXY1, make_v1, b"PROXY TCP4 192.0.2.1 "),
         (ClientInfo.PROXY2, make_v2, LOCAL_V2),
     ],
 )
@@ -543,7 +543,9 @@ def test_who_came_with_a_header_goes_on_with_one_and_the_probe_is_nobody(
     grey.until(lambda: grey.backend.known)
     caller = call(grey, make(FAR, US), source=FRONT).greeted().to_data()
     assert caller.deliver().startswith("250")
-    assert server.headers == [probe, make(FAR, US)]
+    first, second = server.headers
+    assert first.startswith(probe)
+    assert second == make(FAR, US)
 
 
 @pytest.mark.parametrize("info", [ClientInfo.PROXY1, ClientInfo.PROXY2])
