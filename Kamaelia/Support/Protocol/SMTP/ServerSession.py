@@ -75,7 +75,7 @@ from Kamaelia.Support.Protocol.SMTP.Refusals import (
     UNKNOWN,
 )
 from Kamaelia.Support.Protocol.SMTP.Replies import RefusedError, Reply
-from Kamaelia.Support.Protocol.SMTP.ServerExtensions import ServerExtensions
+from Kamaelia.Support.Protocol.SMTP.ServerExtensions import RESPONSE_BYTES, ServerExtensions
 from Kamaelia.Support.Protocol.SMTP.ServerState import State, Wait
 
 _WAITS: dict[type, Wait] = {
@@ -255,7 +255,10 @@ class ServerSession(ServerExtensions):
         buffer, start = self._buffer, self._start
         end = buffer.find(b"\n", start, start + self._limits.command_bytes) + 1
         if not end:
-            return self._half_a_command()
+            limit = self._command_limit()
+            end = buffer.find(b"\n", start, start + limit) + 1
+            if not end:
+                return self._half_a_command(limit)
         if end == len(buffer):
             line = buffer[start:]  # no copy if this is all
             self._buffer, self._start = b"", 0
@@ -273,11 +276,18 @@ class ServerSession(ServerExtensions):
             self._refuse(refused.reply)
         return True
 
-    def _half_a_command(self) -> bool:
+    def _command_limit(self) -> int:
+        """Bytes in a command line: more where what is secret may stand in it."""
+        start = self._start
+        if self._offer.capabilities.auth and self._buffer[start : start + 5].upper() == b"AUTH ":
+            return RESPONSE_BYTES
+        return self._limits.command_bytes
+
+    def _half_a_command(self, limit: int) -> bool:
         if data_is_tls(self._buffer, self._start):
             self._abuse(NOT_TLS)
             return True
-        if len(self._buffer) - self._start < self._limits.command_bytes:
+        if len(self._buffer) - self._start < limit:
             return False
         self._abuse(ENDLESS)
         return True

@@ -30,7 +30,7 @@ from Kamaelia.Support.Protocol.SMTP.Events import (
     TransactionReset,
 )
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
-from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits
+from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits, ServerSession
 
 Rule = Callable[[ServerEvent], Reply]
 Serve = Callable[..., Any]  # the fixture of conftest.py; gives a Talk
@@ -162,6 +162,16 @@ def test_an_initial_response_is_handed_on_as_it_came(
     assert talk.events == [AuthRequested(b"PLAIN", initial)]
 
 
+def test_a_long_initial_response_is_taken_and_an_endless_one_is_not(under_tls: Serve) -> None:
+    token = b"A" * 8_000  # of OAuth, say; other commands end at 2,048 bytes
+    rule = answers(AuthRequested=DONE)
+    talk = under_tls(b"auth PLAIN " + token[:5_000], token[5_000:] + b"\r\n", rule=rule)
+    assert (talk.codes, talk.events) == ([235], [AuthRequested(b"PLAIN", token)])
+    endless = under_tls(b"AUTH PLAIN " + b"A" * 13_000)
+    assert endless.codes == [500]
+    assert endless.events == [SessionEnded(EndReason.ABUSE)]
+
+
 def test_secrets_stand_in_no_repr() -> None:
     shown = repr([AuthRequested(b"PLAIN", b"c2VjcmV0"), AuthResponse(b"c2VjcmV0")])
     assert "c2VjcmV0" not in shown
@@ -260,6 +270,19 @@ def test_a_description_that_is_wrong_changes_nothing(serve: Serve, lines: bytes,
     assert talk.codes[-1] == code
     assert "ClientDescribed" not in talk.kinds
     assert talk.session.hello_name == b"client.example"
+
+
+def test_what_turns_out_to_be_no_front_may_not_say_it() -> None:
+    session = ServerSession("mx.example.org", capabilities=lambda: OFFER, xclient_allowed=True)
+    session.forbid_xclient()
+    session.greet()
+    session.receive_data(EHLO)
+    assert isinstance(session.next_event(), HelloReceived)
+    session.receive_data(b"XCLIENT ADDR=192.0.2.1\r\n")
+    assert session.next_event() is None
+    wire = session.data_to_send()
+    assert b"XCLIENT" not in wire
+    assert b"\r\n550 5.7.0 " in wire
 
 
 def test_strangers_may_not_describe_themselves(serve: Serve) -> None:
