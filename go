@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Iterator
 
@@ -61,10 +61,18 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 NO_DAEMONS = (
     "#!/bin/sh\n# written by kamaelia-grey's ./go for one apt-get; safe to delete\nexit 101\n"
 )
-# Two processors, two processes; what is not in the second half is in the first.
-HALVES = (
-    ("Test", "--ignore=Test/Axon", "--ignore=Test/Kamaelia"),
+# Two processors, and three processes, since those with real programs mostly wait for them. What is
+# not in one of the others is in the first.
+PARTS = (
+    (
+        "Test",
+        "--ignore=Test/Axon",
+        "--ignore=Test/Kamaelia",
+        "--ignore=Test/Peers",
+        "--ignore=Test/System",
+    ),
     ("Test/Axon", "Test/Kamaelia"),
+    ("Test/Peers", "Test/System"),
 )
 PURE = "Kamaelia/Support/*,Kamaelia/Apps/Grey/Core/*"  # every branch of these must be tested
 
@@ -274,12 +282,12 @@ def pytest_with_coverage(failed: list) -> str:
     coverage = (PYTHON, "-m", "coverage")
     run(*coverage, "erase")
     with tempfile.TemporaryDirectory() as folder:
-        reports = [Path(folder) / f"{half}.xml" for half in range(len(HALVES))]
-        halves = [
+        reports = [Path(folder) / f"{part}.xml" for part in range(len(PARTS))]
+        commands = [
             (*coverage, "run", "-m", "pytest", *words, f"--junitxml={report}")
-            for words, report in zip(HALVES, reports)
+            for words, report in zip(PARTS, reports)
         ]
-        if run_together(halves[0], halves[1], Path(folder) / "output") > 0:
+        if run_together(commands, Path(folder)) > 0:
             failed.append("pytest")
         counts = count(reports)
     run(*coverage, "combine", "--quiet")
@@ -294,22 +302,36 @@ def pytest_with_coverage(failed: list) -> str:
     return counts
 
 
-def run_together(first: tuple, second: tuple, output: Path) -> int:
-    """Run two commands at the same time; the number of those that failed. What the first says is
-    shown as it comes, what the second says is kept in `output` and shown when both are over."""
-    with output.open("w+b") as said:
-        command = [str(word) for word in second]
-        child = subprocess.Popen(command, cwd=str(ROOT), stdout=said, stderr=subprocess.STDOUT)
+def run_together(commands: list, folder: Path) -> int:
+    """Run commands at the same time; the number of those that failed. What the first says is shown
+    as it comes, what the others say is kept in `folder` and shown when all are over."""
+    first, *others = commands
+    with ExitStack() as stack:
+        outputs = [
+            stack.enter_context((folder / f"{number}.output").open("w+b"))
+            for number in range(len(others))
+        ]
+        children = [
+            subprocess.Popen(
+                [str(word) for word in command],
+                cwd=str(ROOT),
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+            for command, said in zip(others, outputs)
+        ]
         try:
-            codes = [run(*first), child.wait()]
+            codes = [run(*first), *(child.wait() for child in children)]
         finally:
-            if child.poll() is None:  # somebody had enough of it: Ctrl-C
-                child.terminate()
-                child.wait()
-            said.seek(0)
-            sys.stdout.flush()
-            shutil.copyfileobj(said, sys.stdout.buffer)
-            sys.stdout.flush()
+            for child in children:
+                if child.poll() is None:  # somebody had enough of it: Ctrl-C
+                    child.terminate()
+                    child.wait()
+            for said in outputs:
+                said.seek(0)
+                sys.stdout.flush()
+                shutil.copyfileobj(said, sys.stdout.buffer)
+                sys.stdout.flush()
     return sum(code != 0 for code in codes)
 
 

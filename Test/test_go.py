@@ -188,14 +188,16 @@ def test_two_commands_run_together_and_both_count(
         (sys.executable, "-c", meeting, one, two, 0),
         (sys.executable, "-c", meeting, two, one, 3),
     ]
-    assert go.run_together(*commands, tmp_path / "output") == 1
+    assert go.run_together(commands, tmp_path) == 1
     assert capfd.readouterr().out.split() == ["1", "2"]
 
 
-def test_every_test_is_in_one_half(go: ModuleType) -> None:
-    (everything, *ignored), others = go.HALVES
+def test_every_test_is_in_one_part(go: ModuleType) -> None:
+    (everything, *ignored), *others = go.PARTS
     assert everything == "Test"
-    assert [word.removeprefix("--ignore=") for word in ignored] == list(others)
+    assert [word.removeprefix("--ignore=") for word in ignored] == [
+        folder for words in others for folder in words
+    ]
 
 
 class Apt:
