@@ -1,8 +1,7 @@
 """
 Pictures of the documents
 =========================
-The drawings in Docs that belong to no component: each is made from the wiring of the program that
-it shows, so that it cannot be another one. Tools/DocGen.py writes them with the reference.
+The drawings in Docs that belong to no component: each is made of the components that it shows. Tools/DocGen.py writes them with the reference.
 
 Example Usage
 -------------
@@ -21,16 +20,44 @@ from collections.abc import Callable
 from Blueprint import blueprint
 from DotText import Drawing, of_snapshot
 
-from Kamaelia.Apps.Grey.Config.Loader import loads
-from Kamaelia.Apps.Grey.Server import GreyServer
+from Kamaelia.Apps.Grey.Core.Types import Policy
+from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
+from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk
+from Kamaelia.Apps.Grey.GreylistDecider import GreylistDecider
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
+from Kamaelia.Apps.Grey.Store.StoreService import StoreService
+from Kamaelia.Chassis.Graphline import Graphline
+from Kamaelia.Protocol.SMTP import SMTPServerSession
+from Kamaelia.Protocol.SMTPClient import SMTPClientSession
+from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
+from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
+
+# As FrontDoor/SMTPProxy.py and RelayPool.py link them, one after the other as they are needed.
+LINKAGES = {
+    ("self", "inbox"): ("SESSION", "inbox"),
+    ("self", "control"): ("SESSION", "control"),
+    ("SESSION", "outbox"): ("self", "outbox"),
+    ("SESSION", "signal"): ("self", "signal"),
+    ("SESSION", "events"): ("DESK", "inbox"),
+    ("DESK", "outbox"): ("SESSION", "replies"),
+    ("DESK", "attempts"): ("DECIDER", "inbox"),
+    ("DECIDER", "outbox"): ("DESK", "decisions"),
+    ("DESK", "to_backend"): ("RELAY", "inbox"),
+    ("DESK", "abandon"): ("RELAY", "abandon"),
+    ("RELAY", "outbox"): ("DESK", "backend"),
+}
 
 
 def smtp_proxy() -> Drawing:
-    """What the proxy makes for one client, and whom that talks to."""
-    server = GreyServer(loads("servername = mx.example.org\n", "picture"), open_store=MemoryStore)
-    made = server.doors[0].make_protocol(
-        peer="192.0.2.7", peerport=1024, localip="192.0.2.25", localport=25
+    """The proxy for one client whose mail passes."""
+    session = ServerSession("mx.example.org", capabilities=Capabilities)
+    policy = Policy()
+    made = Graphline(
+        LINKAGES,
+        SESSION=SMTPServerSession(session),
+        DESK=ProxyDesk("192.0.2.7", "picture", Backend("192.0.2.25", 25), lambda: 0.0),
+        DECIDER=GreylistDecider(policy, StoreService(MemoryStore, policy.lifetimes)),
+        RELAY=SMTPClientSession("192.0.2.25", 25, "mx.example.org"),
     )
     return of_snapshot(blueprint(made), "One client's session of the proxy")
 

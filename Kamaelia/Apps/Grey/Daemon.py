@@ -156,6 +156,8 @@ def _code_as_its_user(config: Config) -> int:
         code = _say_what_is_wrong(Checks.surroundings(config))
     except PrivilegeError as error:
         code = _say_what_is_wrong([str(error)])
+    except Exception:  # noqa: BLE001 - it is said, and the code is that of a fault of ours
+        sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()
         os._exit(code)

@@ -60,7 +60,8 @@ def test_such_a_log_does_not_end_the_thread_that_writes_all_of_them(
             logging.getLogger("test").info("line %d", number)
     finally:
         listener.stop()  # when all that was said is written
-        logging.root.handlers[:], logging.root.level = before
+        logging.root.handlers[:], level = before
+        logging.root.setLevel(level)  # not the attribute alone: loggers remember what is enabled
     assert "line 2" in capsys.readouterr().err
 
 
