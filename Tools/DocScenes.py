@@ -1,7 +1,8 @@
 """
 Pictures of the documents
 =========================
-The drawings in Docs that belong to no component: each is made of the components that it shows. Tools/DocGen.py writes them with the reference.
+The drawings in Docs that belong to no component: each is made of the components that it shows.
+Tools/DocGen.py writes them with the reference.
 
 Example Usage
 -------------
