@@ -15,6 +15,7 @@ busy_10, ...    SIZE round trips one after the other, beside 10 (100) that never
 from __future__ import annotations
 
 import os
+import random
 import select
 import socket
 import subprocess
@@ -40,8 +41,14 @@ def cpu_of(process: int) -> float:
 
 
 def free_port() -> int:
-    with socket.create_server((HOST, 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Below those that the system gives to connections: one of them could take it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        try:
+            socket.create_server((HOST, port)).close()
+        except OSError:
+            continue
+        return port
 
 
 @contextmanager

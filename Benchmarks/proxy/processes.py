@@ -14,6 +14,7 @@ nanosecond, and the kernel's hundredths of a second for those that have ended.
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import time
@@ -85,10 +86,16 @@ class Child:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for programs that cannot choose one themselves."""
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        return int(sock.getsockname()[1])
+    """A port that was free a moment ago, for programs that cannot choose one themselves. Below those
+    that the system gives to connections: one of them could take it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as sock:
+            try:
+                sock.bind((HOST, port))
+            except OSError:
+                continue
+            return port
 
 
 def tree(root: int) -> list[int]:

@@ -15,6 +15,7 @@ what a test does not ask for as a FakeServer does::
 
 from __future__ import annotations
 
+import random
 import socket
 import ssl
 from typing import Self
@@ -193,8 +194,13 @@ class Caller(Client):
 
 
 def free_port() -> int:
-    """A port that nobody has now, for a setting that must name one."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port that nobody has now, for a setting that must name one. Below those that the system
+    gives to connections: one of them could take it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
