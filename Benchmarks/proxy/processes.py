@@ -86,8 +86,8 @@ class Child:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for programs that cannot choose one themselves. Below those
-    that the system gives to connections: one of them could take it meanwhile."""
+    """A port that was free a moment ago, for programs that cannot choose one themselves. Below
+    those that the system gives to connections: one of them could take it meanwhile."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as sock:
