@@ -76,7 +76,7 @@ class SMTPProxy(SMTPServerSession):
 
     __slots__ = (
         *("office", "session_id", "when_over", "may_encrypt", "_client", "_server", "_is_front"),
-        *("_encrypted_first", "_admitted", "_hello", "_desk"),
+        *("_encrypted_first", "_received", "_admitted", "_hello", "_desk"),
     )
 
     def __init__(
