@@ -304,22 +304,6 @@ class Memory:
         return self._bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorPace:
-    """ErrorPace(soft=10, seconds=1.0) -> how long a reply to a client that makes errors waits.
-
-    After `soft` errors each further reply waits `seconds`: who guesses addresses gets one a second.
-    (After 20 the session says 421 by itself.)
-    """
-
-    soft: int = 10
-    seconds: float = 1.0
-
-    def delay(self, errors: int) -> float:
-        """Seconds to wait with the reply, when so many errors have been made."""
-        return self.seconds if errors > self.soft else 0.0
-
-
 class RefusalLog:
     """RefusalLog(seconds=60.0) -> lines about refused clients: for each reason the first at once,
     then at most one in so many seconds, with how many there were."""

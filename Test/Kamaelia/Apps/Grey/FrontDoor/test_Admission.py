@@ -20,7 +20,6 @@ from Kamaelia.Apps.Grey.FrontDoor.Admission import (
     RATE,
     Admission,
     AdmissionRules,
-    ErrorPace,
     Memory,
     Refusal,
     RefusalLog,
@@ -461,9 +460,3 @@ def test_a_strange_address_cannot_spoil_the_log(client: str, shown: str) -> None
 
 
 # ---- errors
-
-
-def test_replies_are_slow_after_ten_errors() -> None:
-    pace = ErrorPace()
-    assert [pace.delay(errors) for errors in (0, 10, 11, 20)] == [0.0, 0.0, 1.0, 1.0]
-    assert ErrorPace(soft=1, seconds=2.5).delay(2) == 2.5
