@@ -52,7 +52,7 @@ from native import NativeSink, NoCompilerError, Outcome, Programs
 from processes import StartError, cpu_seconds, forget_peak, peak_rss, rss
 from rivals import ALL_STARTERS
 from sessions import machine, names_of
-from targets import ROOT, Site, Target, Unavailable
+from targets import ROOT, Site, Target, Unavailable, problems_of
 
 RATIOS = ("G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8")
 GOALS = (*RATIOS, "G9", "G12", "G14")
@@ -116,22 +116,12 @@ class Bench:
         )
 
     def _check(self, name: str, target: Target, outcome: Outcome) -> None:
+        messages = SHAPES[name].dialogue == "message"
+        if messages:
+            self.messages += outcome.done
         where = f"{name}, {target.name}"
         came = self.sink.report()
-        if outcome.errors or not outcome.done:
-            self.problems.append(
-                f"{where}: {outcome.done} done, {outcome.errors} errors: {outcome.first_error}"
-            )
-        if SHAPES[name].dialogue == "message":
-            self.messages += outcome.done
-            if (came["messages"], came["number_sum"]) != (outcome.done, outcome.number_sum):
-                self.problems.append(
-                    f"{where}: {outcome.done} messages acknowledged, {came['messages']} at the sink"
-                )
-        elif came["messages"]:
-            self.problems.append(f"{where}: {came['messages']} messages at the sink from nowhere")
-        if target.greylists and came["strangers"]:
-            self.problems.append(f"{where}: {came['strangers']} strangers got through to the sink")
+        self.problems += problems_of(where, target, outcome, came, messages=messages)
 
 
 class Run:

@@ -44,7 +44,7 @@ from types import FrameType
 
 from load import FRIENDS, Outcome, Plan
 from processes import StartError, cpu_seconds, forget_peak, peak_rss
-from targets import STARTERS, Site, Target, Unavailable
+from targets import STARTERS, Site, Target, Unavailable, problems_of
 
 HERE = Path(__file__).resolve().parent
 SETTLE_SECONDS = 0.1  # logs and stores are written a moment later: that belongs to the price
@@ -179,22 +179,12 @@ class Bench:
         )
 
     def _check(self, name: str, target: Target, outcome: Outcome) -> None:
+        messages = SCENARIOS[name].dialogue == "message"
+        if messages:
+            self.messages += outcome.done
         where = f"{name}, {target.name}"
         came = self.sink.report()
-        if outcome.errors or not outcome.done:
-            self.problems.append(
-                f"{where}: {outcome.done} done, {outcome.errors} errors: {outcome.first_error}"
-            )
-        if SCENARIOS[name].dialogue == "message":
-            self.messages += outcome.done
-            if (came["messages"], came["number_sum"]) != (outcome.done, outcome.number_sum):
-                self.problems.append(
-                    f"{where}: {outcome.done} messages acknowledged, {came['messages']} at the sink"
-                )
-        elif came["messages"]:
-            self.problems.append(f"{where}: {came['messages']} messages at the sink from nowhere")
-        if target.greylists and came["strangers"]:
-            self.problems.append(f"{where}: {came['strangers']} strangers got through to the sink")
+        self.problems += problems_of(where, target, outcome, came, messages=messages)
 
 
 # ---- the run

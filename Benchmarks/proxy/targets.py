@@ -25,10 +25,11 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from processes import HOST, Child, free_port
 
@@ -82,6 +83,40 @@ class Target:
     @property
     def pids(self) -> tuple[int, ...]:
         return (self.pid, *self.helpers)
+
+
+class Counted(Protocol):
+    """What the clients of a measurement were told, by whichever load generator."""
+
+    @property
+    def done(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def first_error(self) -> str: ...
+    @property
+    def number_sum(self) -> int: ...
+
+
+def problems_of(
+    where: str, target: Target, outcome: Counted, came: Mapping[str, int], *, messages: bool
+) -> list[str]:
+    """What is wrong with a measurement: errors, and messages that were lost, doubled or came from
+    strangers. outcome: what the clients were told; came: what the sink has got meanwhile."""
+    problems = []
+    if outcome.errors or not outcome.done:
+        problems.append(
+            f"{where}: {outcome.done} done, {outcome.errors} errors: {outcome.first_error}"
+        )
+    if messages and (came["messages"], came["number_sum"]) != (outcome.done, outcome.number_sum):
+        problems.append(
+            f"{where}: {outcome.done} messages acknowledged, {came['messages']} at the sink"
+        )
+    elif not messages and came["messages"]:
+        problems.append(f"{where}: {came['messages']} messages at the sink from nowhere")
+    if target.greylists and came["strangers"]:
+        problems.append(f"{where}: {came['strangers']} strangers got through to the sink")
+    return problems
 
 
 def direct(site: Site) -> Target:
