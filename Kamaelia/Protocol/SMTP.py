@@ -350,7 +350,10 @@ class SMTPServerSession(component):
             self._session.receive_data(data)
         self._flush()
         context = self._tls() if self._tls is not None else None
-        if context is not None and not self._session.closed:
+        if context is None:
+            self._session.close(SHUTTING_DOWN.tagged(self._session.tag))
+            self._session.data_to_send()  # it would be plain text where TLS is due
+        elif not self._session.closed:
             self._encrypting = True
             self.send(context, "makessl")
         yield from ()
@@ -365,6 +368,10 @@ class SMTPServerSession(component):
                 self._encrypting = False
                 self._session.tls_started()
                 self._progress()
+
+    def _axon_forget(self) -> None:
+        super()._axon_forget()
+        del self._from_client  # a reference cycle, otherwise
 
     # ---- time
 
