@@ -14,7 +14,8 @@ import pytest
 
 from Test.Peers.world import PEERS, UNPACKED
 
-GO = Path(__file__).resolve().parent.parent / "go"
+ROOT = Path(__file__).resolve().parent.parent
+GO = ROOT / "go"
 POLICY_OF_ANOTHER = "#!/bin/sh\nexit 0\n"
 
 
@@ -189,15 +190,38 @@ def test_two_commands_run_together_and_both_count(
         (sys.executable, "-c", meeting, two, one, 3),
     ]
     assert go.run_together(commands, tmp_path) == 1
-    assert capfd.readouterr().out.split() == ["1", "2"]
+    assert sorted(capfd.readouterr().out.split()) == ["1", "2"]
+
+
+def test_more_commands_wait_for_a_place_and_each_counts(
+    go: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Each ends only if no other one was running."""
+    monkeypatch.setattr(go, "AT_A_TIME", 1)
+    alone = (
+        "import sys, pathlib; place = pathlib.Path(sys.argv[1]); place.touch(exist_ok=False)\n"
+        "place.unlink(); print(sys.argv[2]); sys.exit(int(sys.argv[2]))"
+    )
+    place = str(tmp_path / "place")
+    commands = [(sys.executable, "-c", alone, place, number) for number in (0, 2, 0, 3)]
+    assert go.run_together(commands, tmp_path) == 2
+    assert capfd.readouterr().out.split() == ["0", "2", "0", "3"]
 
 
 def test_every_test_is_in_one_part(go: ModuleType) -> None:
-    (everything, *ignored), *others = go.PARTS
-    assert everything == "Test"
-    assert [word.removeprefix("--ignore=") for word in ignored] == [
-        folder for words in others for folder in words
-    ]
+    def holds(words: tuple[str, ...], path: Path) -> bool:
+        folder, *ignored = words
+        without = [word.removeprefix("--ignore=") for word in ignored]
+        return path.is_relative_to(folder) and not any(map(path.is_relative_to, without))
+
+    paths = [path.relative_to(ROOT) for path in (ROOT / "Test").rglob("test_*.py")]
+    assert len(paths) > 100
+    for path in paths:
+        assert sum(holds(words, path) for words in go.PARTS) == 1, path
+    assert set(go.MEASURED) <= {words[0] for words in go.PARTS}
 
 
 class Apt:

@@ -105,7 +105,7 @@ def test_the_live_page_changes_without_being_loaded_again(
     second = open_tab(address)
     reads(first, "#visitors", "2")
     reads(second, "#visitors", "2")
-    assert first.text_content("#clock") != clock
+    first.wait_for_function("was => document.querySelector('#clock').textContent != was", arg=clock)
     second.close()
     reads(first, "#visitors", "1")
     assert first.evaluate("window.loaded") == "once"
