@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 # A client waits five minutes for a reply (RFC 5321 4.5.3.2), a person does not.
 ANSWER_SECONDS = 2.0
 PENDING_LIMIT = 100_000  # attempts that wait for the store; those beyond are decided without it
+LATE_AT_ONCE = 500  # of these, decided in one turn: all together would hold everybody up
 
 _Asker = tuple[Addressee, str] | None  # who is to hear of a decision
 
@@ -229,7 +230,9 @@ class GreylistDecider(component):
     def _give_up_the_late(self) -> None:
         now = self.now()
         deadlines = self._deadlines
-        while deadlines and (deadlines[0].decision is not None or deadlines[0].deadline <= now):
+        for _ in range(min(LATE_AT_ONCE, len(deadlines))):
+            if deadlines[0].decision is None and deadlines[0].deadline > now:
+                return
             pending = deadlines.popleft()
             if pending.decision is None and pending.triplet is not None:
                 pending.decision = without_store(pending.triplet, self._policy)

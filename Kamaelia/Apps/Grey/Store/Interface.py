@@ -51,6 +51,9 @@ class Store(Protocol):
     def get(self, triplet: Triplet) -> Record | None:
         """What is known of the triplet, lifetimes not regarded."""
 
+    def get_all(self, triplets: Sequence[Triplet]) -> dict[Triplet, Record]:
+        """What is known of these, as `get` gives it; those never seen are not in it."""
+
     def merge(self, triplet: Triplet, record: Record) -> None:
         """Make `merge(what is known, record)` known."""
 

@@ -31,6 +31,10 @@ class MemoryStore:
     def get(self, triplet: Triplet) -> Record | None:
         return self._records.get(triplet)
 
+    def get_all(self, triplets: Sequence[Triplet]) -> dict[Triplet, Record]:
+        found = {triplet: self.get(triplet) for triplet in triplets}
+        return {triplet: record for triplet, record in found.items() if record is not None}
+
     def merge(self, triplet: Triplet, record: Record) -> None:
         known = self._records.get(triplet)
         self._note(triplet, known)

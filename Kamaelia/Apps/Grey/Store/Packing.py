@@ -111,5 +111,22 @@ def has_passed(data: bytes) -> bool:
     return data[_PASSED_AT] != _NOT_PASSED
 
 
+def says_all(data: bytes, record: Record) -> bool:
+    """Whether merging `record` with the packed one gives `record`: a fifth of the work of merging,
+    and what nearly always is so."""
+    fields: tuple[int, int, int, int, int, int] = _unpack(data)
+    generation, first_seen, last_seen, pass_mark, deferred, passed = fields
+    if record.generation != generation:
+        return record.generation > generation
+    passed_at = record.passed_at
+    return (
+        record.first_seen <= first_seen
+        and record.last_seen >= last_seen
+        and (not pass_mark if passed_at is None else passed_at + 1 >= pass_mark)
+        and record.deferred >= deferred
+        and record.passed >= passed
+    )
+
+
 def _fitting(number: int) -> int:
     return min(max(number, 0), MOST)

@@ -23,7 +23,7 @@ is asked of it takes microseconds, however many records there are.
 
 from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record
-from Kamaelia.Apps.Grey.Store.Packing import has_passed, packed, unpacked
+from Kamaelia.Apps.Grey.Store.Packing import has_passed, packed, says_all, unpacked
 
 SHARDS = 256
 _LOOKED_AT = 32  # to make room for one
@@ -56,6 +56,8 @@ class ServingMap:
         known = shard.get(key)
         if known is None:
             self._add(shard, key, packed(record))
+        elif says_all(known, record):  # nearly always: the record was made of what is known
+            shard[key] = packed(record)
         else:
             shard[key] = packed(merge(unpacked(known), record))
 

@@ -72,6 +72,15 @@ _PUT = {  # rows a statement -> the statement: few, so that SQLite's module keep
     rows: f"INSERT INTO records VALUES {','.join(['(?,?,?,?,?,?,?,?,?)'] * rows)}{_MERGE}"  # noqa: S608
     for rows in (256, 16, 1)
 }
+# Many at once: asked one by one, each would wait for that lock. CROSS JOIN holds SQLite to the
+# order: each of those wanted is looked up by its key.
+_GET_ALL = {
+    rows: "WITH wanted (place, n, s, r) AS"  # noqa: S608
+    f" (VALUES {','.join(f'({place},?,?,?)' for place in range(rows))})"
+    f" SELECT {', '.join(f'json_group_array({name})' for name in ('place', *_VALUES))}"
+    " FROM wanted CROSS JOIN records ON network = n AND sender = s AND recipient = r"
+    for rows in (256, 16, 1)
+}
 _DELETE = "DELETE FROM records WHERE network=? AND sender=? AND recipient=?"
 _FIRST_SLICE = "SELECT * FROM records ORDER BY network, sender, recipient LIMIT ?"
 _NEXT_SLICE = (
@@ -134,6 +143,19 @@ class SqliteStore:
     def get(self, triplet: Triplet) -> Record | None:
         rows = self._execute(_GET, *_key(triplet))
         return Record(*rows[0]) if rows else None
+
+    def get_all(self, triplets: Sequence[Triplet]) -> dict[Triplet, Record]:
+        found = {}
+        done = 0
+        for rows, statement in _GET_ALL.items():
+            while len(triplets) - done >= rows:
+                wanted = triplets[done : done + rows]
+                values = [field for triplet in wanted for field in _key(triplet)]
+                columns = self._execute(statement, *values)[0]
+                for place, *record in zip(*map(json.loads, columns), strict=True):
+                    found[wanted[place]] = Record(*record)
+                done += rows
+        return found
 
     def merge(self, triplet: Triplet, record: Record) -> None:
         self._execute(_PUT[1], *_key(triplet), *_values(record))

@@ -124,10 +124,9 @@ class StoreWorker(threadedcomponent):
             stop: ipc | None = self.told_to_stop()
             for group in self.Inbox("inbox"):
                 self.send(keeper.serve(group), "outbox")
-            keeper.write()  # after the answers: nobody waits for the disk
             if stop is not None:
                 return stop
-            seconds = keeper.housekeep()
+            seconds = keeper.housekeep()  # writes, too, after the answers: no one waits for a disk
             if seconds and not self.anyReady():
                 self.pause(seconds)
 
@@ -216,7 +215,7 @@ class StoreService(component):
             self._work(now, stopping=stop is not None)
             # Told to stop, and the last answer has come: nothing would wake us any more.
             if not self.anyReady() and (stop is None or self._waiting or self._out):
-                self._sleep(now)
+                self._sleep(now, stopping=stop is not None)
             yield 1
             now = self.now()
             stop = self.told_to_stop()
@@ -309,7 +308,8 @@ class StoreService(component):
         if not stopping:
             if now >= self._load_at:
                 self._load_at, self._loading = _NEVER, True
-                self._waiting.append(Load(self._loaded_to))
+                # Before all others: each slice that has come spares the thread their like.
+                self._waiting.appendleft(Load(self._loaded_to))
                 self._hand_over_at = 0.0
             if now >= self._sweep_at:
                 self._sweep(now)
@@ -390,9 +390,11 @@ class StoreService(component):
             self._overfull, self._load_at = False, now
             self._records.evicted = 0
 
-    def _sleep(self, now: float) -> None:
+    def _sleep(self, now: float, *, stopping: bool) -> None:
         busy = len(self._out) >= _GROUPS_OUT  # nothing can be handed over before an answer comes
-        due_at = min(self._load_at, self._sweep_at, _NEVER if busy else self._hand_over_at)
+        due_at = _NEVER if busy else self._hand_over_at
+        if not stopping:  # else what is overdue, and no longer done, would keep us awake
+            due_at = min(due_at, self._load_at, self._sweep_at)
         self.pause(None if due_at == _NEVER else max(0.0, due_at - now))
 
 

@@ -385,3 +385,17 @@ def test_a_file_that_breaks_while_in_use_costs_no_answer_and_no_record(
     assert dict(store.scan()) == {key(1): PASSED}
     store.close()
     assert len([r for r in caplog.records if r.levelno == logging.CRITICAL]) == 1
+
+
+def test_the_more_there_is_to_write_the_more_goes_into_one_transaction(world: World) -> None:
+    """Few, so that a query need not wait for long, but never fewer than come meanwhile."""
+    keeper = world.keeper()
+    sizes = []
+    keeper.serve([Remember(key(number), GREY) for number in range(50_000)])
+    while world.disk.count() < 50_000:
+        before = world.disk.count()
+        keeper.write()
+        sizes.append(world.disk.count() - before)
+    assert sizes[0] == Keeper.WRITE_MOST
+    assert sizes[-2] == Keeper.WRITE_LIMIT
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True)

@@ -6,14 +6,24 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import Record, Triplet
-from Kamaelia.Apps.Grey.Store.Packing import MOST, has_passed, key_of, packed, unpacked
+from Kamaelia.Apps.Grey.Store.Packing import (
+    MOST,
+    has_passed,
+    key_of,
+    packed,
+    says_all,
+    unpacked,
+)
 
 texts = st.text(st.characters(), max_size=8) | st.sampled_from(["", "a@b", "1", "1,", ",", "\0"])
 triplets = st.builds(Triplet, texts, texts, texts)
 numbers = st.integers(0, MOST)
 records = st.builds(Record, numbers, numbers, numbers, st.none() | numbers, numbers, numbers)
 anything = st.integers(-(2**70), 2**70)
+few = st.integers(0, 2)
+similar = st.builds(Record, few, few, few, st.none() | few, few, few)
 
 
 @settings(max_examples=50)
@@ -40,6 +50,28 @@ def test_what_does_not_fit_is_brought_to_the_nearest_that_does(record: Record) -
 def test_two_triplets_share_a_key_only_if_they_are_one(one: Triplet, other: Triplet) -> None:
     assert len(key_of(one)) == 16
     assert (key_of(one) == key_of(other)) is (one == other)
+
+
+@settings(max_examples=50)
+@given(similar, similar)
+def test_a_record_says_all_if_merging_gives_that_record(known: Record, record: Record) -> None:
+    assert says_all(packed(known), record) is (merge(known, record) == record)
+
+
+def test_each_field_can_say_less() -> None:
+    known = Record(1, 50, 60, 60, 2, 2)
+    assert says_all(packed(known), known)
+    assert says_all(packed(known), Record(2, 99, 1, None, 0, 0))  # a later generation, whole
+    for less in (
+        Record(0, 50, 60, 60, 2, 2),
+        Record(1, 51, 60, 60, 2, 2),
+        Record(1, 50, 59, 60, 2, 2),
+        Record(1, 50, 60, 59, 2, 2),
+        Record(1, 50, 60, None, 2, 2),
+        Record(1, 50, 60, 60, 1, 2),
+        Record(1, 50, 60, 60, 2, 1),
+    ):
+        assert not says_all(packed(known), less)
 
 
 def test_fields_cannot_flow_into_each_other() -> None:

@@ -1,5 +1,6 @@
 """StoreService: what is answered from memory, and what is not; on one file, alone and shared."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,7 @@ from Axon.Ipc import producerFinished
 from Axon.Testing import FakeClock, virtual_scheduler
 from Kamaelia.Apps.Grey.Core.Types import Answer, Lifetimes, Query, Record, Remember, Triplet
 from Kamaelia.Apps.Grey.Store.Interface import Rows, Store, StoreError
+from Kamaelia.Apps.Grey.Store.Keeper import LOAD_SLICE
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
 from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import LOAD_AGAIN_SECONDS, StoreService
@@ -119,9 +121,10 @@ def play(
     grey_records: int = 1_000_000,
     shared: bool = False,
     sweep_interval: float = 600.0,
+    kind: type[StoreService] = StoreService,
 ) -> StoreService:
     mono = FakeClock(1000.0)
-    service = StoreService(
+    service = kind(
         open_store,
         LIFETIMES,
         clock=lambda: NOW + 100 + mono() - 1000.0,
@@ -178,17 +181,18 @@ def test_before_the_store_has_been_read_it_is_asked_and_never_denied(store: Spie
 
 
 def test_reading_goes_on_until_memory_knows_all(store: SpiedStore) -> None:
-    for number in range(1700):
+    count = 3 * LOAD_SLICE + 200
+    for number in range(count):
         store.merge(key(number), GREY)
 
     def scene(player: Player) -> Iterator[object]:
         while not service_of(player).complete:
             yield from player.wait(0.05)
-        assert player.at_once(1699) == GREY
-        assert player.at_once(9999) is None
+        assert player.at_once(count - 1) == GREY
+        assert player.at_once(count) is None
 
     service = play(lambda: store, scene, memory_records=10_000)
-    assert service.in_memory == 1700
+    assert service.in_memory == count
     assert store.loads == 4
 
 
@@ -244,17 +248,18 @@ def test_when_there_is_room_again_the_store_is_read_again(store: SpiedStore) -> 
 
 
 def test_a_store_larger_than_memory_is_not_read_in_vain(store: SpiedStore) -> None:
-    for number in range(1700):
+    count = 3 * LOAD_SLICE + 200
+    for number in range(count):
         store.merge(key(number), PASSED)
 
     def scene(player: Player) -> Iterator[object]:
         yield from player.wait(500)
         assert not service_of(player).complete
-        yield from player.later(1650)
+        yield from player.later(count - 50)
         assert player.record == PASSED
 
-    service = play(lambda: store, scene, memory_records=600)
-    assert service.in_memory <= 600
+    service = play(lambda: store, scene, memory_records=LOAD_SLICE + 100)
+    assert service.in_memory <= LOAD_SLICE + 100
     assert store.loads == 2
 
 
@@ -381,3 +386,31 @@ def test_shared_two_services_on_one_file_see_each_other(tmp_path: Path) -> None:
         play(lambda: SqliteStore(path), second, shared=True)
     with closing(SqliteStore(path)) as store:
         assert dict(store.scan()) == {key(1): PASSED}
+
+
+def test_at_the_end_nothing_keeps_it_awake_while_the_thread_works() -> None:
+    """The thread goes on when the service, told to end, sleeps until it is woken."""
+    asleep = threading.Event()
+    pauses: list[float | None] = []
+
+    class Watched(StoreService):
+        def pause(self, timeout: float | None = None) -> None:
+            if ending:
+                pauses.append(timeout)
+                asleep.set()
+            super().pause(timeout)
+
+    ending: list[bool] = []
+
+    class Held(MemoryStore):
+        def get(self, triplet: Triplet) -> Record | None:
+            assert asleep.wait(10)
+            return super().get(triplet)
+
+    def scene(player: Player) -> Iterator[object]:
+        yield from player.wait(10)
+        player.query(1)
+        ending.append(True)
+
+    play(Held, scene, kind=Watched, shared=True, sweep_interval=50)
+    assert set(pauses) == {None}

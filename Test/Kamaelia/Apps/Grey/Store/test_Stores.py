@@ -89,6 +89,18 @@ def test_the_same_triplet_twice_in_one_batch_is_merged_twice(store: Store) -> No
     assert store.get(KEY) == merge(GREY, PASSED)
 
 
+@pytest.mark.parametrize("count", [0, 1, 15, 17, 300])
+def test_asked_for_many_it_says_what_it_says_of_each(store: Store, count: int) -> None:
+    fill(store, {key(n): replace(PASSED, passed=n, deferred=2**40) for n in range(0, 400, 3)})
+    fill(store, {key(n): GREY for n in range(1, 400, 3)})
+    wanted = [key(399 - n) for n in range(count)] + [key(0), key(0)]
+    found = store.get_all(wanted)
+    each = {triplet: store.get(triplet) for triplet in wanted}
+    assert found == {triplet: record for triplet, record in each.items() if record is not None}
+    assert found[key(0)].passed_at == PASSED.passed_at
+    assert store.get_all([]) == {}
+
+
 def test_loading_gives_all_as_memory_has_them_in_slices(store: Store) -> None:
     odd = [Triplet(a, b, c) for a in ("z", "é") for b in ("", "\0", "'\"\\") for c in "z\U0001f600"]
     records = dict.fromkeys(odd, PASSED) | {key(n): GREY for n in range(30)}
