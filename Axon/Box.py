@@ -422,9 +422,10 @@ def part(source: Outbox, sink: Inbox) -> None:
         sink.sources = () if len(sources) == 1 else tuple(s for s in sources if s is not source)
     source.target = None
     source.sink = SAID_SINK if type(before) is SignalSink and before.said else NULL_SINK
-    if source.unused is None:
+    unused = source.unused
+    if unused is None:
         source.unused = True
-    elif source.unused is False or sink.waiters:
+    if unused is False or sink.waiters:
         leave(source, before)
 
 

@@ -222,7 +222,10 @@ def leave(outbox: Outbox, before: Inbox | NullSink) -> None:
     owner = outbox.owner
     waiters = getattr(box, "waiters", None)
     if waiters and owner in waiters:
-        if waiters.pop(owner) is None:
+        noted, size = waiters.pop(owner), box.size
+        # That it was noted says only that it sent before. Where the box was full (or was until what
+        # lay in it moved on) it may sleep until there is room, and nobody else would wake it.
+        if noted is None or (size is not None and not 0 < len(box.q) < size):
             owner.unpause()
         else:
             note_use(outbox)  # its message may have moved to where it leads now
