@@ -30,14 +30,15 @@ It prints::
     made: alarm
 
 Rules. To look a box up by its name makes it; so does going through the table, and ``get``. ``in``
-and ``len`` make none. ``axon_box_made`` of the component is called with each new one. Once the
-component has ended, new ones are closed from the beginning.
+and ``len`` make none. ``axon_box_made`` of the component is called with each new one, and after it
+``wiring.box_made`` of whoever links an outbox only when it is made. Once the component has ended,
+new ones are closed from the beginning.
 """
 
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from Axon.Box import Inbox, Outbox
 from Axon.Storage import NOBODY
@@ -48,13 +49,18 @@ if TYPE_CHECKING:
 AnyBox = TypeVar("AnyBox", Inbox, Outbox)
 
 
+class Wiring(Protocol):
+    """Who links an outbox in the moment in which it is made."""
+
+    def box_made(self, outbox: Outbox) -> None: ...
+
+
 class _Lazy(dict[str, AnyBox]):
     """A table of boxes; `holder` is the component, and its class once that has ended."""
 
     __slots__ = ("holder",)
 
-    def __init__(self, holder: component) -> None:
-        self.holder: component | type[component] = holder
+    holder: component | type[component]  # set by the component: an __init__ would cost a call more
 
     @property
     def declared(self) -> Any:
@@ -95,7 +101,7 @@ class _Lazy(dict[str, AnyBox]):
 
 
 class LazyInboxes(_Lazy[Inbox]):
-    """LazyInboxes(holder) -> the inboxes of a component."""
+    """LazyInboxes() -> the inboxes of a component."""
 
     __slots__ = ()
 
@@ -117,9 +123,15 @@ class LazyInboxes(_Lazy[Inbox]):
 
 
 class LazyOutboxes(_Lazy[Outbox]):
-    """LazyOutboxes(holder) -> the outboxes of a component."""
+    """LazyOutboxes() -> the outboxes of a component. wiring: who is told of each that is made."""
 
-    __slots__ = ()
+    __slots__ = ("wiring",)
+
+    wiring: Wiring | None  # set by the component, as the holder is
+
+    def may_lead(self, name: str) -> bool:
+        """False: this outbox was not made yet, and is linked to nothing when it is."""
+        return self.wiring is not None or dict.__contains__(self, name)
 
     @property
     def declared(self) -> Any:
@@ -134,4 +146,6 @@ class LazyOutboxes(_Lazy[Outbox]):
         else:
             box = self[name] = Outbox(holder, name)
             holder.axon_box_made(box)
+            if self.wiring is not None:
+                self.wiring.box_made(box)
         return box

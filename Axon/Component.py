@@ -123,7 +123,15 @@ class component(microprocess):
                 setattr(cls, boxes, table)
 
     def __init__(self, *args: object, **argd: Any) -> None:
-        self._axon_start_state()
+        # As _axon_start_state() does it: here too, for a call less with each component.
+        self._asleep = None
+        self._axon_gen = self._axon_stack = None
+        self._axon_stopped = False
+        self._axon_id = 0
+        self._axon_name = None
+        self._axon_alarm = None
+        self._axon_parent = self._axon_guard = self._axon_scheduler = None
+        self.closeDownValue = 0
         self._axon_children: dict[component, None] | None = None
         self._postoffice: Postoffice | None = None
         # A tuple: there are two at the most, and many components.
@@ -135,8 +143,9 @@ class component(microprocess):
         self.inboxes: dict[str, Inbox]
         self.outboxes: dict[str, Outbox]
         if self.lazy_boxes:
-            self.inboxes = LazyInboxes(self)
-            self.outboxes = LazyOutboxes(self)
+            self.inboxes, self.outboxes = LazyInboxes(), LazyOutboxes()
+            self.inboxes.holder = self.outboxes.holder = self
+            self.outboxes.wiring = None
             self._inlist: list[Inbox] = ()  # type: ignore[assignment]  # nobody may put one in
         else:
             self.inboxes = {name: Inbox(self, name) for name in self.Inboxes}
@@ -235,8 +244,9 @@ class component(microprocess):
             sink.say(message)
 
     def _axon_last_words(self) -> None:
-        outbox = self.outboxes.get("signal")
-        if outbox is None or not self.announces_end:
+        # dict.get: one that is made late and has not been made yet leads nowhere.
+        outbox = dict.get(self.outboxes, "signal") if self.announces_end else None
+        if outbox is None:
             return
         sink = outbox.sink
         if type(sink) is not SignalSink or sink.said:  # by itself, or by something inside of it
@@ -361,7 +371,9 @@ class component(microprocess):
     def _closeDownMicroprocess(self) -> object:
         calls, self._callOnCloseDown = self._callOnCloseDown, ()
         try:
-            if calls:
+            if len(calls) == 1:
+                calls[0]()
+            elif calls:
                 call_all(calls)
         finally:
             if self._postoffice is not None:
@@ -369,7 +381,7 @@ class component(microprocess):
         return None
 
     def _axon_forget(self) -> None:
-        super()._axon_forget()
+        microprocess._axon_forget(self)  # not super(): it is found anew with each call
         # Nobody reads these inboxes any more: they take no new message, and no bounded one blocks
         # its sender for ever. Cutting the boxes' way back to their owner breaks the reference
         # cycle: no collector is needed to free it.
@@ -379,6 +391,7 @@ class component(microprocess):
             outbox.owner = NOBODY
         if self.lazy_boxes:
             self.inboxes.holder = self.outboxes.holder = type(self)  # type: ignore[attr-defined]
+            self.outboxes.wiring = None  # type: ignore[attr-defined]
         self._axon_parent = None
         self._axon_told = None
 

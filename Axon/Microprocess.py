@@ -56,6 +56,7 @@ from Axon.Stages import (
     AWAKE,
     DONE,
     NO_SCHEDULER,
+    RAN_OUT,
     STOPPED,
     Start,
     for_a_time,
@@ -332,6 +333,8 @@ class microprocess(AxonObject):
         """End it without another turn of main. Override to clean up, and call this one too."""
         self._axon_stopped = True
         running = self._axon_scheduler
+        if self._axon_gen is RAN_OUT:
+            return  # called because it is over: nothing is left to halt
         if running is None:
             self._axon_gen, self._axon_stack = STOPPED, None
         elif "unpause" in self.__dict__:  # a scheduler of another make: see _axon_be_run_by

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DONE: Iterator[object] = iter(())
 STOPPED: Iterator[object] = iter(())  # as DONE; stepped by hand it gives one None before the end
+RAN_OUT: Iterator[object] = iter(())  # while one is closed down whose main came to its own end
 
 
 def not_yet(process: Any) -> None:

@@ -50,7 +50,7 @@ from Axon.Guards import guard_of, log_only
 from Axon.Guests import Guest
 from Axon.Ipc import WaitComplete, newComponent, reactivate, shutdownMicroprocess
 from Axon.Microprocess import microprocess
-from Axon.Stages import DONE, for_a_time, not_begun, not_yet
+from Axon.Stages import DONE, RAN_OUT, for_a_time, not_begun, not_yet
 from Axon.Timers import TimerHeap
 from Axon.Waiter import EpollWaiter, Waiter
 from Axon.Watched import Watched
@@ -240,7 +240,7 @@ class Turns(Watched):
                             self._in_between(process)
                         break
                     else:
-                        self._finished(process)
+                        self._finished(process, ran_out=True)
                 return  # noqa: TRY300 - an else would cost the loop nothing but hide its only exit
             except BaseException as error:
                 # Outside the inner loop: not failing costs nothing. The iterator stands behind the
@@ -278,7 +278,7 @@ class Turns(Watched):
 
     # ---- ends
 
-    def _finished(self, process: microprocess) -> None:
+    def _finished(self, process: microprocess, ran_out: bool = False) -> None:
         if process not in self.threads:
             return  # it failed in a callback, and stood in the run queue as well
         if process._axon_stack and not process._axon_stopped:
@@ -294,24 +294,28 @@ class Turns(Watched):
         try:
             try:
                 if not process._axon_stopped:
+                    if ran_out:
+                        process._axon_gen = RAN_OUT  # nothing of it is to be closed
                     process.stop()
             finally:
                 process._axon_stopped = True  # whatever an overridden stop() did: this is the end
                 try:
-                    process._axon_close_mains()
+                    if process._axon_stack is not None:
+                        process._axon_close_mains()
                 finally:
                     value = self._say_and_close(process)
         except BaseException:
             process._axon_guard = guard_of(process)  # found now: _axon_forget cuts the way
             raise
         else:
-            if guard_of(process) is not None:
+            if process._axon_guard is not None or guard_of(process) is not None:
                 process._axon_guard = log_only  # whatever still calls it, and fails, fails alone
         finally:
             if self._instruments:
                 self._tell("ended", process)
             process._axon_forget()
-            self._poked.pop(process, None)
+            if self._poked:
+                self._poked.pop(process, None)
         if value:
             self.handleMicroprocessShutdownKnockon(value)
 

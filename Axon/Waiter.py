@@ -117,23 +117,25 @@ class EpollWaiter:
     def register(self, fd: int, events: int, callback: FdCallback) -> None:
         """Call callback(events) whenever fd is ready for one of events (errors and hang-ups always
         count)."""
-        self._open().register(fd, events)
+        (self._epoll or self._open()).register(fd, events)
         self._callbacks[fd] = callback
         self.busy = True
 
     def modify(self, fd: int, events: int) -> None:
-        self._open().modify(fd, events)
+        (self._epoll or self._open()).modify(fd, events)
 
     def unregister(self, fd: int) -> None:
         """Forget fd; call it before closing the file. Unknown ones are ignored."""
         if self._callbacks.pop(fd, None) is None:
             return
-        with suppress(OSError):  # closed by its owner already, which takes it out of the epoll set
-            self._open().unregister(fd)
+        try:  # noqa: SIM105 - suppress() is three calls more for each connection
+            (self._epoll or self._open()).unregister(fd)
+        except OSError:
+            pass  # closed by its owner already, which takes it out of the epoll set
         self.busy = bool(self._callbacks)
 
     def wait(self, timeout: float | None, has_calls: Callable[[], bool]) -> bool:
-        poller = self._open()
+        poller = self._epoll or self._open()
         if self._held and timeout == 0:
             self._let_threads_run()
         if timeout != 0:

@@ -48,14 +48,17 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Self
 
 from Axon.AtOnce import act_at_once
-from Axon.Box import Inbox, Outbox, join, part
+from Axon.Box import Outbox, join, part
+from Axon.BoxTables import LazyOutboxes
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
+from Axon.Sinks import has_said
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
 from Kamaelia.Internet.TCPServer import Address, SocketOptions, TCPServer, addresses_of
 from Kamaelia.IPC import newCSA
@@ -73,25 +76,10 @@ def stop_tree(thecomponent: component) -> None:
             stops.callback(stop_tree, child)
 
 
-def _wires(
-    server: component, adapter: component, protocol: component
-) -> list[tuple[Outbox, Inbox]]:
-    """Which outbox leads to which inbox. Raises KeyError for a protocol without boxes for data."""
-    from_us, to_us = adapter.outboxes, adapter.inboxes
-    theirs, to_them = protocol.outboxes, protocol.inboxes
-    wires = [(from_us["outbox"], to_them["inbox"]), (theirs["outbox"], to_us["inbox"])]
-    if "control" in to_them:
-        wires.append((from_us["CreatorFeedback"], to_them["control"]))
-    if "signal" in theirs:
-        wires.append((theirs["signal"], to_us["control"]))
-    if "serversignal" in theirs:
-        wires.append((theirs["serversignal"], server.inboxes["control"]))
-    may_encrypt = getattr(protocol, "may_encrypt", True)
-    if may_encrypt and "makessl" in theirs:
-        wires.append((theirs["makessl"], to_us["makessl"]))
-    if may_encrypt and "sslready" in to_them:
-        wires.append((from_us["sslready"], to_them["sslready"]))
-    return wires
+# Which outbox leads to which inbox of the other, beside the data.
+_FROM_SOCKET = {"CreatorFeedback": "control", "sslready": "sslready"}
+_FROM_PROTOCOL = {"signal": "control", "makessl": "makessl"}
+_FOR_TLS = {"sslready", "makessl"}
 
 
 class _Connection:
@@ -117,11 +105,17 @@ class _Connection:
     def start(self, adapter: ConnectedSocketAdapter, protocol: component) -> None:
         """Link the two and activate them. Raises KeyError for a protocol without boxes for data."""
         server = self.server
-        wires = _wires(server, adapter, protocol)
+        to_them, from_them = protocol.inboxes["inbox"], protocol.outboxes["outbox"]
         self.linked = True
         try:
-            for source, sink in wires:
-                join(source, sink)
+            # Of those that are made late, half are for the end: idle clients do without.
+            for outboxes in (adapter.outboxes, protocol.outboxes):
+                if isinstance(outboxes, LazyOutboxes):
+                    outboxes.wiring = self
+                for outbox in list(dict.values(outboxes)):
+                    self.box_made(outbox)
+            join(adapter.outboxes["outbox"], to_them)
+            join(from_them, adapter.inboxes["inbox"])
         except Exception:
             self.cut()  # what could be linked of what cannot be used in the end
             raise
@@ -129,16 +123,49 @@ class _Connection:
         adapter.isolate(self)
         protocol.call_on_close(self)
         adapter.call_on_close(self)
+        # Unless Axon says for it that it has failed, before its last words are said.
+        adapter.ends_at_once = not (protocol.announces_end and hasattr(protocol, "last_words"))
         # Before the protocol: it may send in its first turn.
         adapter.activate(Scheduler=server.scheduler)
         protocol.activate(Scheduler=server.scheduler)
 
+    def box_made(self, outbox: Outbox) -> None:
+        """An outbox of one of the two is there: link it, unless it is the one for data."""
+        name = outbox.name
+        if name == "outbox" or self.adapter is None or self.protocol is None:
+            return
+        if name == "serversignal" and outbox.owner is self.protocol:
+            join(outbox, self.server.inboxes["control"])
+            return
+        if outbox.owner is self.adapter:
+            sink, theirs = _FROM_SOCKET.get(name), self.protocol.inboxes
+        else:
+            sink, theirs = _FROM_PROTOCOL.get(name), self.adapter.inboxes
+        if sink is None or sink not in theirs:
+            return
+        if name not in _FOR_TLS or getattr(self.protocol, "may_encrypt", True):
+            join(outbox, theirs[sink])
+
     def cut(self) -> None:
         """Undo the links, if nobody has done so before."""
-        if self.linked and self.adapter is not None and self.protocol is not None:
-            self.linked = False
-            for source, sink in _wires(self.server, self.adapter, self.protocol):
-                part(source, sink)
+        adapter, protocol = self.adapter, self.protocol
+        if not self.linked or adapter is None or protocol is None:
+            return
+        self.linked = False
+        for outboxes, inboxes in (
+            (adapter.outboxes, protocol.inboxes),
+            (protocol.outboxes, adapter.inboxes),
+        ):
+            if isinstance(outboxes, LazyOutboxes):
+                outboxes.wiring = None
+            for outbox in dict.values(outboxes):
+                sink = outbox.target
+                if sink is None:
+                    continue
+                if dict.get(inboxes, sink.name) is sink:
+                    part(outbox, sink)
+                elif outbox.name == "serversignal":
+                    part(outbox, self.server.inboxes["control"])
 
     def __call__(self, culprit: microprocess | None = None, error: Exception | None = None) -> None:
         """One of the two has ended; or, with an exception, has failed, and has ended before."""
@@ -146,15 +173,19 @@ class _Connection:
             self.failed(culprit, error)
             return
         adapter, protocol = self.adapter, self.protocol
-        running = self.server.scheduler.threads
+        scheduler = self.server.scheduler
+        running = scheduler.threads
         if protocol is not None and not self.protocol_over and protocol not in running:
+            signal = dict.get(protocol.outboxes, "signal")
+            said = signal is not None and has_said(signal.sink)
             self.cut()
             self.protocol_over = True
             if adapter is None:
                 self.protocol = None
-            else:
-                # The protocol may have said so itself; hearing it twice does no harm.
-                adapter.inboxes["control"].deliver(producerFinished(self.server))
+            elif not said:
+                # Not now: if this is a failure its last words are still to be said.
+                tell = adapter.inboxes["control"].deliver
+                scheduler.call_from_thread(partial(tell, producerFinished(self.server)))
         if adapter is not None and adapter not in running:
             self.cut()
             self.adapter = None

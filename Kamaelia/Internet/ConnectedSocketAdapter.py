@@ -59,11 +59,14 @@ from contextlib import suppress
 from threading import get_ident
 from typing import Self
 
+from Axon.AtOnce import WhenIdle, act_when_idle
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Box import Inbox, Outbox
+from Axon.BoxTables import LazyOutboxes
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Scheduler import scheduler
+from Axon.Stages import RAN_OUT
 from Axon.Timers import Timer
 from Axon.Waiter import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from Kamaelia.Internet.SendQueue import (
@@ -84,6 +87,7 @@ log = logging.getLogger(__name__)
 # More than 64 KiB at once can cost a fresh mapping for each read: 12 microseconds instead of 1.3.
 READ_BYTES = 65_536
 LINGER_SECONDS = 2.0
+CLOSED = State.CLOSED
 NOT_TAKEN = "the peer did not take what was left to send"
 
 
@@ -111,25 +115,9 @@ class ConnectedSocketAdapter(component):
     }
 
     __slots__ = (
-        "_begun",
-        "_deadline",
-        "_held",
-        "_idle",
-        "_mask",
-        "_peer_finished",
-        "_queue",
-        "_reading",
-        "_told_creator",
-        "addresses",
-        "crashOnBadDataToSend",
-        "noisyErrors",
-        "reason",
-        "server_hostname",
-        "sock",
-        "state",
-        "tls",
-        "undelayed",
-        "when_gone",
+        *("_begun", "_deadline", "_held", "_idle", "_mask", "_peer_finished", "_queue", "_reading"),
+        *("_told_creator", "addresses", "crashOnBadDataToSend", "ends_at_once", "noisyErrors"),
+        *("reason", "server_hostname", "sock", "state", "tls", "undelayed", "when_gone"),
     )
 
     lazy_boxes = True  # most connections need four of them
@@ -176,6 +164,9 @@ class ConnectedSocketAdapter(component):
         self._deadline: Timer | None = None
         # (peer, port, local address, port) if whoever has made us knows them; None: ask the socket.
         self.addresses: tuple[str, int, str, int] | None = None
+        # True: what comes to "control" is acted on as it comes, and not a turn later, in which the
+        # peer may have closed, too, and would be read once more.
+        self.ends_at_once = False
         self.undelayed = False  # True: the socket has TCP_NODELAY already
 
     @property
@@ -186,7 +177,12 @@ class ConnectedSocketAdapter(component):
 
     def axon_box_made(self, box: Inbox | Outbox) -> None:
         """What comes to "makessl" is acted on at once."""
-        if box.name == "makessl":
+        if box.name == "control":
+            if self.ends_at_once:
+                act_when_idle(self, "control", self._handle_control).idle = (
+                    self._begun and self.tls is None  # what TLS has to say in the end needs turns
+                )
+        elif box.name == "makessl":
             box.q = TLSRequests(self)  # type: ignore[union-attr]
             box.owner = NEVER_ASLEEP
 
@@ -229,8 +225,9 @@ class ConnectedSocketAdapter(component):
 
     def step(self) -> bool:
         """One turn: do what we were woken for, then sleep. False: the connection is over."""
-        for message in self.Inbox("control"):
-            self._handle_control(message)
+        control = dict.get(self.inboxes, "control")
+        while control is not None and control.q:
+            self._handle_control(control.q.popleft())
         if not self._reading and self.state is OPEN:
             self._try_reading_again()
         if self.tls is not None:
@@ -243,9 +240,11 @@ class ConnectedSocketAdapter(component):
     def _closeDownMicroprocess(self) -> object:
         # Here and not at the end of main: an end by stop() or by an exception is told as well.
         self._tell_creator()
-        self.send(shutdownCSA(self, (self, self.sock)), "signal")
-        for _unread in self.Inbox("control"):
-            pass  # it may name who has our own messages: a reference cycle
+        if self._may_lead("signal"):
+            self.send(shutdownCSA(self, (self, self.sock)), "signal")
+        control = dict.get(self.inboxes, "control")
+        while control is not None and control.q:
+            control.q.popleft()  # it may name who has our own messages: a reference cycle
         if self.when_gone is not None:
             self.when_gone(self)
             self.when_gone = None
@@ -260,6 +259,10 @@ class ConnectedSocketAdapter(component):
         """Close at once; nothing waits for a stopped component."""
         self._close(self.reason if self.reason is not None else "stopped")
         super().stop()
+
+    def _may_lead(self, name: str) -> bool:
+        outboxes = self.outboxes
+        return outboxes.may_lead(name) if isinstance(outboxes, LazyOutboxes) else True
 
     def _handle_control(self, message: object) -> None:
         if isinstance(message, shutdownMicroprocess) or message is shutdownMicroprocess:
@@ -276,6 +279,9 @@ class ConnectedSocketAdapter(component):
     def use_tls(self, encrypted: TLSSocket) -> None:
         """Go on over the same connection, which has been given to a TLSSocket."""
         self._unwatch()
+        control = dict.get(self.inboxes, "control")
+        if control is not None and type(control.q) is WhenIdle:
+            control.q.idle = False
         self.sock = encrypted
         self.tls = TLSLink(self, encrypted)
         if self.scheduler:
@@ -400,7 +406,8 @@ class ConnectedSocketAdapter(component):
 
     def watch(self) -> None:
         """Have the scheduler watch the socket for what we want of it now."""
-        if self.state is State.CLOSED or not self.scheduler:
+        running = self._axon_scheduler
+        if running is None or self.state is CLOSED:
             return
         mask = self._wanted() if self.tls is None else self.tls.wanted()
         if mask == self._mask:
@@ -408,10 +415,10 @@ class ConnectedSocketAdapter(component):
         if self._mask < 0:
             if mask:
                 ready = self._ready if self.tls is None else self._tls_ready
-                self.scheduler.register(self.sock.fileno(), mask, ready)
+                running.register(self.sock.fileno(), mask, ready)
                 self._mask = mask
         elif mask or not self._peer_finished:
-            self.scheduler.modify(self.sock.fileno(), mask)
+            running.modify(self.sock.fileno(), mask)
             self._mask = mask
         else:
             # With both ends shut the kernel reports a hang-up whatever we ask for.
@@ -426,8 +433,8 @@ class ConnectedSocketAdapter(component):
         return mask
 
     def _unwatch(self) -> None:
-        if self._mask >= 0 and self.scheduler:
-            self.scheduler.unregister(self.sock.fileno())
+        if self._mask >= 0 and self._axon_scheduler is not None:
+            self._axon_scheduler.unregister(self.sock.fileno())
             self._mask = -1
 
     # ---- the end
@@ -463,6 +470,8 @@ class ConnectedSocketAdapter(component):
     def _tell_creator(self) -> None:
         if not self._told_creator:
             self._told_creator = True
+            if not self._may_lead("CreatorFeedback"):
+                return
             self.send(socketShutdown(self, [self.sock, self.reason]), "CreatorFeedback")
 
     def _close(self, reason: object) -> None:
@@ -482,6 +491,8 @@ class ConnectedSocketAdapter(component):
         inbox = self.inboxes["inbox"]
         if inbox.waiters:
             inbox.collected()
+        if type(self._axon_gen) is Steps:
+            self._axon_gen = RAN_OUT  # the next turn finds that it is over
         self.unpause()  # main has the last word
 
 

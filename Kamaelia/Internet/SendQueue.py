@@ -94,16 +94,16 @@ class SendQueue:
 
     def append(self, data: bytes) -> None:
         adapter = self.adapter
-        size = self.box.size
-        if size is not None and len(self) >= size:
+        chunks, size = self.chunks, self.box.size
+        if size is not None and (0 if chunks is None else len(chunks)) >= size:
             raise noSpaceInBox(len(self), size)
         if adapter.state is not OPEN:
             return  # our side has finished, or the peer is gone: nobody is left to tell
-        if not isinstance(data, _BYTES):
+        if type(data) is not bytes and not isinstance(data, _BYTES):
             self.refuse(data)
             return
         sent = 0
-        if self.chunks is None:
+        if chunks is None:
             try:
                 sent = adapter.sock.send(data)
             except BlockingIOError:

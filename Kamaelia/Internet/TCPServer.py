@@ -179,6 +179,7 @@ class TCPServer(component):
         bound = host_and_port(self.listener.getsockname())
         # Where the clients of a listener connect to that is bound to one address; None: ask each.
         self._local = None if bound[0] in _ANY_ADDRESS else bound
+        self._kind = (int(self.listener.family), int(self.listener.type), self.listener.proto)
         self._listening = False
         self._open = 0  # connections now
         self._retry: Timer | None = None
@@ -234,7 +235,9 @@ class TCPServer(component):
     def _accept(self, events: int) -> None:
         for _ in range(ACCEPTS_PER_EVENT):
             try:
-                client, address = self.listener.accept()
+                # As accept() does it, which makes enumerations of three numbers that we know.
+                number, address = self.listener._accept()  # type: ignore[attr-defined]
+                client = socket.socket(*self._kind, number)
             except BlockingIOError:
                 return
             except OSError as error:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from Axon.Box import Inbox, Outbox
+from Axon.BoxTables import LazyOutboxes
 from Axon.Component import component
 from Axon.Ipc import producerFinished
 from Axon.Survey import snapshot
@@ -134,3 +135,52 @@ def test_a_snapshot_shows_those_that_were_never_made() -> None:
     Late().activate(Scheduler=running)
     (seen,) = snapshot(running).components
     assert {box.name for box in seen.boxes} == {*Late.Inboxes, *Late.Outboxes}
+
+
+class Wiring:
+    """Notes which outboxes it is told of, and whether their component has heard of them first."""
+
+    def __init__(self, holder: Late) -> None:
+        self.holder = holder
+        self.told: list[tuple[Outbox, bool]] = []
+
+    def box_made(self, outbox: Outbox) -> None:
+        self.told.append((outbox, outbox.name in self.holder.made))
+
+
+def test_who_wires_is_told_of_each_outbox_once_and_after_the_component() -> None:
+    late = Late()
+    early = late.outboxes["outbox"]
+    wiring = Wiring(late)
+    assert isinstance(late.outboxes, LazyOutboxes)
+    late.outboxes.wiring = wiring
+    late.send("to nobody", "alarm")
+    late.send("again", "alarm")
+    late.inboxes["more"]
+    assert early not in [outbox for outbox, _ in wiring.told]
+    assert wiring.told == [(late.outboxes["alarm"], True)]
+
+
+def test_an_outbox_that_was_not_made_leads_nowhere_unless_somebody_wires_it() -> None:
+    late = Late()
+    outboxes = late.outboxes
+    assert isinstance(outboxes, LazyOutboxes)
+    assert not outboxes.may_lead("alarm")
+    outboxes.wiring = Wiring(late)
+    assert outboxes.may_lead("alarm")
+    outboxes.wiring = None
+    outboxes["alarm"]
+    assert outboxes.may_lead("alarm")
+
+
+def test_nobody_is_told_once_the_component_has_ended() -> None:
+    running = virtual_scheduler(FakeClock())
+    late = Late()
+    wiring = Wiring(late)
+    assert isinstance(late.outboxes, LazyOutboxes)
+    late.outboxes.wiring = wiring
+    late.activate(Scheduler=running)
+    late.stop()
+    running.runThreads()
+    late.outboxes["alarm"]
+    assert wiring.told == []

@@ -32,19 +32,20 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class TroubledListener:
-    """A listening socket whose next calls of accept() fail."""
+    """A listening socket whose next calls of accept fail."""
 
     def __init__(self, real: socket.socket, *errors: int) -> None:
         self.real = real
         self.errors = list(errors)
         self.calls = 0
 
-    def accept(self) -> tuple[socket.socket, object]:
+    def _accept(self) -> tuple[int, object]:
         self.calls += 1
         if self.errors:
             number = self.errors.pop(0)
             raise OSError(number, os.strerror(number))
-        return self.real.accept()
+        accepted: tuple[int, object] = self.real._accept()  # type: ignore[attr-defined]
+        return accepted
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.real, name)

@@ -38,10 +38,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.Core.Networks import Networks, parsed
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 
 log = logging.getLogger(__name__)
@@ -202,7 +202,8 @@ class Admission:
 
     def _look_at(self, client: str) -> _Client:
         """Read an address, and remember what it means."""
-        address = _read(client)
+        # What is parsed here is looked for in other lists soon.
+        address = parsed(client) if len(client) <= _LONGEST_ADDRESS else None
         if address is None:  # a socket without addresses, or a front's invention: one of its own
             known = _Client(client[:_LONGEST_ADDRESS], False, False)
         else:
@@ -213,17 +214,6 @@ class Admission:
         if len(client) <= _LONGEST_ADDRESS:
             self._clients[client] = known
         return known
-
-
-def _read(client: str) -> IPv4Address | IPv6Address | None:
-    if len(client) > _LONGEST_ADDRESS:
-        return None
-    try:
-        address = ip_address(client)  # with a zone or without
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return address if mapped is None else mapped
 
 
 def _key(address: IPv4Address | IPv6Address) -> int:

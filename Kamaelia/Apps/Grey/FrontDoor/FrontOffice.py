@@ -141,10 +141,16 @@ class FrontOffice:
         if line is not None:
             log.warning("%s", line)
 
+    def tell_refused(self, now: float, *, all_of_it: bool = False) -> None:
+        """Note how many more were not let in, once it is time for that, or at once: of the end of
+        a flood no further client tells."""
+        for line in self._refusals.due(now, all_of_it=all_of_it):
+            log.warning("%s", line)
+
     def offered(self, to_front: bool = False) -> Capabilities:
         """What a client may be offered now; a front may describe its clients, too."""
         backends = self.pool.backends.all
-        seen = tuple(backend.seen for backend in backends)
+        seen = [backend.seen for backend in backends]
         if self._offer is None or self._offer[0] != seen:
             self._offer = (seen, offered_by(backends, self._own))
         offer = self._offer[1]

@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from Axon.AtOnce import act_at_once
 from Axon.AxonExceptions import noSpaceInBox
+from Axon.Box import Inbox, Outbox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Outcome import Fate
@@ -85,6 +86,7 @@ log = logging.getLogger(__name__)
 
 
 _START, _DOT = StartData(), EndData()  # nothing is in them: one of each will do
+_PASS, _DEFER = Verdict.PASS, Verdict.DEFER  # a look into the Enum costs as much as a message
 
 
 @dataclass(slots=True)
@@ -114,12 +116,13 @@ class ProxyDesk(ServerSide, component):
     Outboxes = {
         "outbox": "Reply: to the client's session, one for each event that needs one",
         "attempts": "Attempt: to the decider",
-        "to_backend": "list of ClientCommand: to the real server's session",
+        "to_backend": "ClientCommand, or a tuple of some that go together: to the relay",
         "abandon": "producerFinished: drop the real server's session",
         "outcomes": "Outcome: one for each message that reached the real server",
         "signal": "producerFinished: the client's session is over",
     }
 
+    lazy_boxes = True  # a client that is refused needs four of them
     woken_by_collection = False  # it asks for room itself
     handles_secrets = True  # passwords pass: what is said of a fault shows no variables
 
@@ -145,12 +148,15 @@ class ProxyDesk(ServerSide, component):
         self._said: tuple[int, Reply] | None = None  # how long a recipient has to wait
         self._esmtp = True
         self._over = False
-        for box, act in (
-            ("inbox", self._handle),
-            ("decisions", self._decided),
-            ("backend", self._hear),
-        ):
-            act_at_once(self, box, act)
+
+    def axon_box_made(self, box: Inbox | Outbox) -> None:
+        """All but the shutdown is acted on as it comes."""
+        if box.name == "inbox":
+            act_at_once(self, "inbox", self._handle)
+        elif box.name == "decisions":
+            act_at_once(self, "decisions", self._decided)
+        elif box.name == "backend":
+            act_at_once(self, "backend", self._hear)
 
     def main(self) -> Iterator[object]:
         while not self._over or self._owed():
@@ -159,7 +165,7 @@ class ProxyDesk(ServerSide, component):
                     return
             if self._kept:
                 commands, self._kept = self._kept, []
-                self._say(*commands)
+                self._say(tuple(commands))
             if not self._kept:
                 self._let_go_on()
             if not self._over or self._owed():
@@ -196,24 +202,27 @@ class ProxyDesk(ServerSide, component):
         self._esmtp = event.verb == "EHLO"
 
     def _sender(self, event: SenderGiven) -> None:
-        self._transaction = Transaction(event.path, event.parameters)
+        self._transaction = transaction = Transaction(event.path, event.parameters)
+        transaction.sender_text = event.path.text
 
     def _recipient(self, event: RecipientGiven) -> None:
         transaction = self._transaction
         transaction.pending = event
         transaction.offered = transaction.retried = False
-        self._tried.clear()
+        if self._tried:
+            self._tried.clear()
         if self._logged_out:
             # Whom we would ask about now is a stranger, who hears 550 or waits: this one does not.
             self._answer_recipient(LOGGED_OUT.tagged(self._id))
             return
         path = event.path
+        text = transaction.recipient_text = path.text
         self.send(
             Attempt(
                 self._client,
                 self._helo,
-                transaction.sender.text,
-                path.text,
+                transaction.sender_text,
+                text,
                 self._id,
                 path.local.decode("utf-8", "backslashreplace"),
                 path.domain.decode("utf-8", "backslashreplace"),
@@ -234,18 +243,18 @@ class ProxyDesk(ServerSide, component):
                 refusal = decision.reply if not decision.found else None
                 self._answer_recipient(deferral if refusal is None else refusal)
             return
-        match decision.verdict:
-            case Verdict.PASS:
-                self._offer_recipient()
-            case Verdict.DEFER:
-                reply = self._greylisted(decision.wait_seconds)
-                if self._verifier is None:
-                    self._answer_recipient(reply)
-                else:
-                    transaction.deferral = reply
-                    self._verifier.ask(self, transaction.sender, pending.path, self._facts_now())
-            case Verdict.REJECT:
-                self._answer_recipient(RELAY_DENIED.tagged(self._id))
+        verdict = decision.verdict
+        if verdict is _PASS:
+            self._offer_recipient()
+        elif verdict is _DEFER:
+            reply = self._greylisted(decision.wait_seconds)
+            if self._verifier is None:
+                self._answer_recipient(reply)
+            else:
+                transaction.deferral = reply
+                self._verifier.ask(self, transaction.sender, pending.path, self._facts_now())
+        else:
+            self._answer_recipient(RELAY_DENIED.tagged(self._id))
 
     def _greylisted(self, seconds: int) -> Reply:
         said = self._said  # nearly always the same number: of one who has just come
@@ -284,7 +293,7 @@ class ProxyDesk(ServerSide, component):
         if transaction.in_data and transaction.early is None and self._connected:
             transaction.size = event.size
             transaction.complete = transaction.after_dot = True
-            self._say(DataReceived(event.data), _DOT)
+            self._say((DataReceived(event.data), _DOT))
         else:
             self._message_data(DataReceived(event.data))
             self._complete(MessageComplete(event.size))

@@ -36,6 +36,7 @@ from collections.abc import Callable, Iterator
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Box import Inbox, Outbox, join, part
 from Axon.Component import component
+from Axon.Ipc import producerFinished
 from Kamaelia.Apps.Grey.FrontDoor.FrontOffice import FrontOffice
 from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk, WholeMessage
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import ClientFacts
@@ -61,7 +62,7 @@ HEADER_SECONDS = 5.0  # for a front to say who its client is
 BROKEN = Reply.of(421, "4.3.0", "internal error, try again later")
 
 # Those that no message needs, and without a desk nobody.
-_SELDOM = frozenset({HelloReceived, ClientDescribed, TransactionReset, SessionEnded})
+_SELDOM = frozenset({HelloReceived, ClientDescribed, TransactionReset})
 
 
 class SMTPProxy(SMTPServerSession):
@@ -73,6 +74,7 @@ class SMTPProxy(SMTPServerSession):
     that."""
 
     lazy_boxes = True  # who only holds a connection open needs four of them
+    announces_end = False  # it says so itself; if it fails, after its last words
 
     __slots__ = (
         *("office", "session_id", "when_over", "may_encrypt", "_client", "_server", "_is_front"),
@@ -154,7 +156,7 @@ class SMTPProxy(SMTPServerSession):
         self._session.data_to_send()
 
     def _gone(self) -> bool:
-        return bool(self._has("control"))
+        return self._has("control")
 
     def _read_header(self) -> Iterator[object]:
         """Who a load balancer connects for. Without that we would take it for its own client, so
@@ -241,6 +243,8 @@ class SMTPProxy(SMTPServerSession):
         if kind is DataReceived:
             if self._session.has_event:
                 return self._take_whole(event)  # type: ignore[arg-type]
+        elif kind is SessionEnded:
+            return self._take_end(event)  # type: ignore[arg-type]
         elif kind in _SELDOM and not self._concerns_desk(event):
             return None
         if self._desk is None:
@@ -258,6 +262,20 @@ class SMTPProxy(SMTPServerSession):
         if isinstance(event, HelloReceived):
             self._hello = event
         return self._desk is not None
+
+    def _take_end(self, event: SessionEnded) -> Iterator[object] | None:
+        """A client that has said QUIT closes as soon as it has its answer. So do we, here: a turn
+        later there would be that to read, too."""
+        blocked = super().take(event) if self._desk is not None else None
+        if blocked is None and event.reason is EndReason.QUIT:
+            self._flush()
+            self.unpause()  # before the socket's component is woken: it need not tell us of its end
+            self.send(producerFinished(self), "signal")
+        return blocked
+
+    def _has(self, boxname: str) -> bool:
+        box = dict.get(self.inboxes, boxname)
+        return box is not None and bool(box.q)  # one that was not made yet is empty
 
     def _take_whole(self, event: DataReceived) -> Iterator[object] | None:
         """Most messages come in one piece with their end. They go on so, too: one message to each
@@ -289,8 +307,9 @@ class SMTPProxy(SMTPServerSession):
             self._client = UNKNOWN  # it does not know, either: a stranger, and not the front
         if self._desk is not None:
             super().take(SessionEnded(EndReason.CLOSED, in_data=False))
-            for source, sink in self._wires(self._desk)[:2]:
-                part(source, sink)  # not the others: who hangs on it must hear of its end
+            # Not the others: who hangs on it must hear of its end.
+            part(self.outboxes["events"], self._desk.inboxes["inbox"])
+            part(self._desk.outboxes["outbox"], self.inboxes["replies"])
             self._desk = None
         self._hello = None
 
@@ -308,12 +327,12 @@ class SMTPProxy(SMTPServerSession):
         self._desk = desk
         if type(self.inboxes["replies"].q) is tuple:
             super().await_replies()
-        for source, sink in self._wires(desk):
-            join(source, sink)
+        join(self.outboxes["events"], desk.inboxes["inbox"])
+        join(desk.outboxes["outbox"], self.inboxes["replies"])
+        desk.outboxes.wiring = self  # type: ignore[attr-defined]  # it has lazy_boxes
         self.addChildren(desk)
         if office.before_decider is not None:
             own = office.before_decider()
-            part(desk.outboxes["attempts"], office.decider.inboxes["inbox"])
             self.link((desk, "attempts"), (own, "inbox"))
             self.link((own, "outbox"), (office.decider, "inbox"))
             self.link((desk, "signal"), (own, "control"))
@@ -325,19 +344,20 @@ class SMTPProxy(SMTPServerSession):
         if self._hello is not None:
             self.send(self._hello, "events")
 
-    def _wires(self, desk: ProxyDesk) -> tuple[tuple[Outbox, Inbox], ...]:
-        theirs = desk.outboxes
-        return (
-            (self.outboxes["events"], desk.inboxes["inbox"]),
-            (theirs["outbox"], self.inboxes["replies"]),
-            (theirs["outcomes"], self.office.mail_log.inboxes["inbox"]),
-            (theirs["attempts"], self.office.decider.inboxes["inbox"]),
-        )
+    def box_made(self, outbox: Outbox) -> None:
+        """An outbox of a desk is made with its first message; see Axon.BoxTables."""
+        if outbox.name == "outcomes":
+            join(outbox, self.office.mail_log.inboxes["inbox"])
+        elif outbox.name == "attempts" and self.office.before_decider is None:
+            join(outbox, self.office.decider.inboxes["inbox"])
 
     def _cut_off(self, desk: ProxyDesk) -> None:
-        for source, sink in self._wires(desk):
-            part(source, sink)
-        self.unlink(desk)
+        desk.outboxes.wiring = None  # type: ignore[attr-defined]
+        part(self.outboxes["events"], desk.inboxes["inbox"])
+        for outbox in dict.values(desk.outboxes):
+            sink = outbox.target
+            if isinstance(sink, Inbox):
+                part(outbox, sink)
 
     def _own_left(self, own: component, desk: ProxyDesk) -> None:
         if not desk._isStopped():

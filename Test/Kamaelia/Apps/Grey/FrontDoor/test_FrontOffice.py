@@ -129,6 +129,27 @@ def test_refusals_are_a_line_in_the_log_and_no_more_than_one_a_minute(
     assert all(line.isprintable() for line in lines)
 
 
+def test_the_end_of_a_flood_is_told_of_when_its_time_has_come_or_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ours = office()
+    for refusal in (FULL, FULL, FULL, MEMORY, MEMORY):
+        ours.refused(refusal, "192.0.2.1", 0.0)
+    caplog.clear()
+    ours.tell_refused(59.0)
+    assert caplog.messages == []
+    ours.tell_refused(60.0)
+    assert [text.split(":")[0] for text in caplog.messages] == [
+        "refused 2 connections",
+        "refused 1 connection",
+    ]
+    ours.refused(FULL, "192.0.2.1", 61.0)
+    caplog.clear()
+    ours.tell_refused(61.0, all_of_it=True)
+    ours.tell_refused(61.0, all_of_it=True)
+    assert caplog.messages == ["refused 1 connection: too many connections"]
+
+
 def test_no_id_comes_twice() -> None:
     ours, other = office(), office()
     ids = [each.new_id() for each in (ours, other) for _ in range(1000)]

@@ -23,6 +23,7 @@ class Cost(Instrument):
     def __init__(self) -> None:
         self.turns: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
+        self.turns_before_close: int | None = None
 
     def before_step(self, process: microprocess) -> None:
         kind = type(process).__name__
@@ -32,6 +33,8 @@ class Cost(Instrument):
     def called(self, _: FrameType, event: str, function: Any) -> None:  # noqa: ANN401 - any function
         if event == "c_call" and type(getattr(function, "__self__", None)).__name__ == "socket":
             self.calls[function.__name__] += 1
+            if function.__name__ == "close" and self.turns_before_close is None:
+                self.turns_before_close = self.turns.total()
 
 
 def cost_of(grey: Grey, act: Callable[[], object]) -> Cost:
@@ -118,3 +121,23 @@ def test_a_whole_message_in_pipelined_commands_costs_no_turn_either(grey: Grey) 
     # Two pieces from the client and three to it: the reply to MAIL goes with that to RCPT. Three to
     # the server, whose replies to MAIL and RCPT come in one piece or in two.
     assert cost.calls <= Counter(recv=6, send=6)
+
+
+@pytest.mark.parametrize("lines", [(), (HELLO, MAIL)], ids=["a caller", "with a desk"])
+def test_a_client_that_quits_is_closed_without_another_look_at_it(
+    grey: Grey, lines: tuple[bytes, ...]
+) -> None:
+    client = grey.client()
+    for line in lines:
+        assert client.ask(line).startswith("250")
+
+    def quit_and_stay() -> None:
+        assert client.ask(b"QUIT\r\n").startswith("221")
+        assert client.is_closed()
+
+    cost = cost_of(grey, quit_and_stay)
+    assert cost.calls["recv"] == cost.calls["send"] == 1
+    assert cost.turns_before_close == 0
+    # One turn of each for its end, and one of the server when nobody is left.
+    ends = Counter(SMTPProxy=1, _ClientSocket=1, GreyServer=1)
+    assert cost.turns <= ends + Counter(ProxyDesk=int(bool(lines)))
