@@ -118,7 +118,7 @@ class SMTPServerSession(component):
     __slots__ = (
         *("_session", "_greeting", "_refusal", "_timeout", "_tls", "_deadline", "_since_progress"),
         *("_errors_seen", "_shutting_down", "_encrypting", "_ended", "_for_main", "_at_rest"),
-        *("_armed", "_blocked", "_from_client"),
+        *("_armed", "_blocked", "_from_client", "_late"),
     )
 
     woken_by_collection = False  # it asks isFull(), or puts
@@ -234,7 +234,7 @@ class SMTPServerSession(component):
         """Something came from the client while we were at rest."""
         session = self._session
         session.receive_data(data)
-        if not self._act() and session.in_data:
+        if not (self._act() or session.waiting) and session.in_data:
             self._data_came(len(data))
 
     def _replied(self, reply: Reply) -> None:
@@ -249,10 +249,17 @@ class SMTPServerSession(component):
         True: the client has been sent something."""
         session, from_client = self._session, self._from_client
         self._at_rest = from_client.idle = False
-        blocked = self._blocked = self._pump()
+        more = session.unread or session.events or session.eof or from_client
+        if more or session.errors != self._errors_seen:  # else it is a reply and no more
+            blocked = self._blocked = self._pump()
+            if blocked is not None:
+                self.unpause()
+                return False
         waiting = session.waiting
-        flushed = blocked is None and not (waiting and self._withhold()) and self._flush()
-        if blocked is not None or session.closed or self._for_main or not (self._armed or waiting):
+        flushed = False
+        if session.out and not (waiting and session.unread and self._withhold()):
+            flushed = self._flush()
+        if session.closed or self._for_main or not (self._armed or waiting):
             self.unpause()
         else:
             self._at_rest = True
@@ -260,10 +267,10 @@ class SMTPServerSession(component):
         return flushed
 
     def _withhold(self) -> bool:
-        """Whether what is to be said can go with the reply that is waited for: the client has sent
-        more commands and so listens for all of them (RFC 2920, section 3.2). A slow reply does not
+        """Whether what is to be said can go with the reply that is waited for: the client, who has
+        sent more commands, listens for all of them (RFC 2920, section 3.2). A slow reply does not
         hold the others up."""
-        if not (self._session.has_unread and self._session.in_transaction):
+        if not self._session.in_transaction:
             return False
         if self._late is None:  # not a timer for each: it looks once a second
             self._late = self.scheduler.call_later(LATE_SECONDS, self._flush_late)
@@ -278,7 +285,9 @@ class SMTPServerSession(component):
         returned has to be waited for before there can be more."""
         session, waiting_data = self._session, self._from_client
         while True:
-            event = session.next_event()
+            # Asked in vain it would be for every second time: what there is to do is seen here.
+            more = session.events or session.unread or session.eof
+            event = session.next_event() if more else None
             if event is None:
                 if session.errors != self._errors_seen and self._count_errors(session.errors):
                     return self._be_slow(None)
@@ -332,12 +341,16 @@ class SMTPServerSession(component):
 
     def _flush(self) -> bool:
         """Send what the session has said; whether there was something."""
-        data = self._session.data_to_send()
+        session = self._session
+        data = session.out
         if not data:
             return False
+        session.out = b""
         self.send(data, "outbox")
-        self._since_progress = 0  # as in _progress
-        self._deadline = self.now() + self._timeout
+        self._since_progress = 0
+        scheduler = self._axon_scheduler
+        if scheduler is not None:  # as in _progress, with a call less for each reply
+            self._deadline = scheduler.clock() + self._timeout
         return True
 
     # ---- encryption

@@ -69,7 +69,8 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from Axon.AtOnce import act_at_once
 from Axon.AxonExceptions import noSpaceInBox
@@ -79,6 +80,7 @@ from Axon.Microprocess import microprocess
 from Axon.Timers import Timer
 from Kamaelia.Exceptions import LocalProtocolError
 from Kamaelia.Internet.TCPClient import TCPClient
+from Kamaelia.Support.Data.Seldom import Seldom
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
     Abandoned,
     ClientCommand,
@@ -113,12 +115,14 @@ Description = Mapping[str, str | None]
 @dataclass(frozen=True, slots=True)
 class ServerAccess:
     """How to speak with one server. context: makes what to encrypt with, for each connection.
-    name: what its certificate must be for, if the context checks that."""
+    name: what its certificate must be for, if the context checks that. complaints: what was said of
+    servers that cannot encrypt; all sessions with this object say it once an hour."""
 
     lmtp: bool = False
     tls: TLSPolicy = TLSPolicy.OFF
     context: Callable[[], ssl.SSLContext] | None = None
     name: str | None = None
+    complaints: Seldom = field(default_factory=lambda: Seldom(3600.0), compare=False, repr=False)
 
 
 PLAIN = ServerAccess()
@@ -197,7 +201,7 @@ class SMTPClientSession(component):
         stop: object = None
         while stop is None:
             stop = self.told_to_stop()
-            if self._unsent and self._push():
+            if self._unsent and self._push(self._unsent):
                 self._progress()
                 self._let_go_on()
             if stop is None:
@@ -236,44 +240,42 @@ class SMTPClientSession(component):
 
     def _receive(self, data: bytes) -> None:
         session = self._session
-        if session is not None:
-            session.receive_data(data)
-            self._progress()
-            self._tell_all(session)
+        if session is None:
+            return
+        session.receive_data(data)
+        event = session.next_event()
+        if type(event) is ReplyReceived and not session.parser.unread:  # nearly always
+            self.send(event, "outbox")
+        else:
+            self._tell_all(session, event, None)
+        if self._session is session:
+            if session.out:
+                self._collect_output(session)
+            if session.closed:
+                self._drop()
+            elif session.due or not session.ready:  # else nothing is waited for
+                self._progress()
 
     def _connection_over(self, message: producerFinished) -> None:
         session = self._session
         if session is not None:
             session.receive_eof()
-            self._tell_all(session, message.message)
+            self._tell_all(session, session.next_event(), message.message)
+            if self._session is session and session.closed:
+                self._drop()
 
-    def _tell_all(self, session: ClientSession, reason: object = None) -> None:
-        """Tell the owner what happened; do what the session asks for.
-
-        All that has come is read before the owner hears of the first: it may give a command at
-        once, and what came before that cannot be the answer to it."""
-        event = session.next_event()
-        if event is not None:
-            following = session.next_event()
-            if following is not None:
-                self._tell_several(session, [event, following], reason)
-            elif type(event) is ReplyReceived:  # nearly always
-                self.send(event, "outbox")
-            else:
-                self._tell(event, reason)
-            if self._session is not session:
-                return
-        self._collect_output(session)
-        if session.closed:
-            self._drop()
-
-    def _tell_several(
-        self, session: ClientSession, events: list[ClientEvent], reason: object
-    ) -> None:
-        while (event := session.next_event()) is not None:
+    def _tell_all(self, session: ClientSession, event: ClientEvent | None, why: object) -> None:
+        """Tell the owner of this and all that follows it, which is all read before he hears of the
+        first: he may give a command at once, and what came before that is not the answer to it."""
+        events = []
+        while event is not None:
             events.append(event)
+            event = session.next_event()
         for each in events:
-            self._tell(each, reason)
+            if type(each) is ReplyReceived:
+                self.send(each, "outbox")
+            else:
+                self._tell(each, why)
             if self._session is not session:
                 return
 
@@ -295,15 +297,13 @@ class SMTPClientSession(component):
                 self._connection_failed(reason)
             case SessionFailed():
                 self._tell_failed(event)
-            case _:
-                self.send(event, "outbox")
 
     def _connection_failed(self, reason: object) -> None:
         """The connection has ended, and we know of what."""
         if self._encrypting:
-            log.warning(
-                "no encryption with %s port %d: %s", self._host, self._port, reason or "it hung up"
-            )
+            server = self._host, self._port
+            if self._access.complaints.is_due(server, self.now()):
+                log.warning("no encryption with %s port %d: %s", *server, reason or "it hung up")
             if self._access.tls is TLSPolicy.MAY:
                 held = self._held
                 self._drop()
@@ -329,14 +329,13 @@ class SMTPClientSession(component):
         tells."""
         if self._unsent:
             raise noSpaceInBox(1, 1)
+        session = self._session
+        obey: Any = session.say if session is not None and session.ready else self._hold
         for command in given if isinstance(given, (list, tuple)) else (given,):
-            session = self._session
-            if session is not None and session.ready:
-                session.say(command)
-            else:
-                self._hold(command)
-        if self._session is not None:
-            self._collect_output(self._session)
+            obey(command)
+        session = self._session
+        if session is not None and session.out:
+            self._collect_output(session)
 
     def _hold(self, command: ClientCommand) -> None:
         """There is no connection yet, or it is not ready."""
@@ -347,21 +346,25 @@ class SMTPClientSession(component):
             return  # for a session that has failed: its owner has been told
         if len(self._held) < HELD_LIMIT:
             self._held.append(command)
+            return
+        why = "more than %d commands before the greeting of %s port %d: given up"
+        log.error(why, HELD_LIMIT, self._host, self._port)
+        self._drop(shutdownMicroprocess(self))
+        self.send(SessionFailed(FailReason.LOST, None), "outbox")
 
     def _collect_output(self, session: ClientSession) -> None:
-        data = session.data_to_send()
-        if data:
-            self._unsent = self._unsent + data if self._unsent else data
-            self._push()
-            self._progress()
+        data, session.out = session.out, b""
+        self._push(self._unsent + data if self._unsent else data)
+        self._progress()
 
-    def _push(self) -> bool:
-        """Send what is unsent; False if the connection has no room (we are woken when it has)."""
+    def _push(self, data: bytes) -> bool:
+        """Send; False if the connection has no room (we are woken when it has)."""
         try:
-            self.send(self._unsent, "_to_server")
+            self.send(data, "_to_server")
+            self._unsent = b""
         except noSpaceInBox:
+            self._unsent = data
             return False
-        self._unsent = b""
         return True
 
     def _let_go_on(self) -> None:
@@ -416,7 +419,8 @@ class SMTPClientSession(component):
         session = self._session
         if session is not None:
             session.tls_started()
-            self._collect_output(session)
+            if session.out:
+                self._collect_output(session)
 
     def _drop(self, message: object = None) -> None:
         """Forget the session; its connection closes when it has sent what waits, or at once."""
@@ -451,7 +455,8 @@ class SMTPClientSession(component):
             session.quit()
         except LocalProtocolError:
             return  # it is in the middle of something: hang up, then
-        self._collect_output(session)
+        if session.out:
+            self._collect_output(session)
         until = self.now() + self._times.quit
         while self._session is session and (left := until - self.now()) > 0:
             self.pause(left)
@@ -461,15 +466,13 @@ class SMTPClientSession(component):
 
     def _progress(self, seconds: float | None = None) -> None:
         """Something moved: what is due next has all of its time."""
-        scheduler = self._axon_scheduler
+        scheduler, session, times = self._axon_scheduler, self._session, self._times
         if scheduler is None:
             return
         if seconds is None:
-            session, times = self._session, self._times
+            seconds = times.data_block if self._unsent else times.reply
             if session is not None and session.after_dot:
                 seconds = times.final
-            else:
-                seconds = times.data_block if self._unsent else times.reply
         self._deadline = scheduler.clock() + seconds
         if self._timer is None:
             # Not one for each deadline: it looks often enough for the shortest of them, and a
@@ -481,10 +484,9 @@ class SMTPClientSession(component):
         session = self._session
         if session is None or not (self._unsent or session.outstanding or not session.ready):
             return
-        scheduler = self.scheduler
-        left = self._deadline - self.now()
-        if left > 0 and scheduler:
-            self._timer = scheduler.call_later(min(left, self._look_every), self._look_at_the_time)
+        left = min(self._deadline - self.now(), self._look_every)
+        if left > 0 and self.scheduler:
+            self._timer = self.scheduler.call_later(left, self._look_at_the_time)
             return
         self._drop(shutdownMicroprocess(self))
         self.send(SessionFailed(FailReason.TIMEOUT, None), "outbox")

@@ -82,7 +82,7 @@ REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 # Clients above max_connections hear 421. Above this many more they wait in the kernel: even a 421
 # costs a descriptor and a session for as long as the client likes to look at it.
 REFUSALS_AT_ONCE = 100
-CERTIFICATES_SECONDS = 60.0  # between looks at their files
+LOOK_SECONDS = 60.0  # between looks at certificates' files, and at what is to be logged
 TOO_MANY = Reply.of(421, "4.3.2", "too many connections, try again later")
 # What a running server cannot change: its ports, its files, its processes.
 RESTART = (
@@ -376,7 +376,6 @@ class GreyServer(component):
         self._eras.append(era)
         self.certificates = certificates
         self.admission.change(rules)
-        self.unpause()  # main may have had no certificates to look at so far
         for known in before.pool.backends.all:  # until the probes have asked
             for backend in era.pool.backends.all:
                 if (known.host, known.port) == (backend.host, backend.port) and known.seen:
@@ -387,12 +386,16 @@ class GreyServer(component):
 
     def main(self) -> Iterator[object]:
         while (stop := self._told_to_end()) is None:
-            self.pause(CERTIFICATES_SECONDS if self.config.tls_certificate else None)
+            self.pause(LOOK_SECONDS)
             yield 1
+            for era in self._eras:
+                era.office.tell_refused(self.now())
             if self.certificates.changed():
                 for problem in self.certificates.reload():
                     log.error("%s", problem)
         yield from self._drain()
+        for era in self._eras:
+            era.office.tell_refused(self.now(), all_of_it=True)
         # The clients are gone: what they left to be written is in the boxes of these by now.
         parts = [part for era in self._eras for part in era.parts]
         for part in (*parts, self.store, self.mail_log):
@@ -478,6 +481,7 @@ class GreyServer(component):
         if era.sessions:
             return
         self._eras.remove(era)
+        era.office.tell_refused(self.now(), all_of_it=True)
         for part in era.parts:
             part.call_on_close(partial(self.removeChild, part))
             part.inboxes["control"].deliver(producerFinished(self))

@@ -1,8 +1,10 @@
 """The server session: in virtual time, and its module's example on sockets."""
 
+import gc
 import smtplib
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -291,3 +293,29 @@ def test_the_modules_example_takes_mail_from_smtplib(real_time_world: World) -> 
 
     world.play(script())
     assert answers == [{}, 250]
+
+
+@pytest.mark.parametrize("how", ["quit", "hung up", "timed out", "stopped"])
+def test_one_that_has_ended_is_gone_without_the_garbage_collector(how: str) -> None:
+    """Ten thousand of them would wait for it, each with its client's last words."""
+    clock = FakeClock(1000.0)
+    engine = virtual_scheduler(clock)
+    one = SMTPServerSession(session())
+    one.activate(Scheduler=engine)
+    engine.call_later(1.0, partial(one.inboxes["inbox"].deliver, b"EHLO x\r\nMAIL FROM:<a@b>\r\n"))
+    if how == "quit":
+        engine.call_later(2.0, partial(one.inboxes["inbox"].deliver, b"QUIT\r\n"))
+    elif how == "hung up":
+        engine.call_later(2.0, partial(one.inboxes["control"].deliver, producerFinished()))
+    elif how == "stopped":
+        engine.call_later(2.0, one.stop)
+    gone = weakref.ref(one)
+    gc.collect()
+    gc.disable()
+    try:
+        engine.runThreads()
+        assert one._isStopped()
+        del one
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -6,6 +6,7 @@ import ssl
 import pytest
 
 from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Testing import FakeClock
 from Kamaelia.Protocol.SMTPClient import ServerAccess
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import GiveSender, Greet
 from Kamaelia.Support.Protocol.SMTP.ClientGreeting import TLSPolicy
@@ -146,6 +147,32 @@ def test_may_falls_back_to_clear_once_if_the_handshake_fails(
 
     world.play(script())
     assert "no encryption with 127.0.0.1 port" in caplog.text
+
+
+def test_what_is_wrong_with_a_server_is_said_once_an_hour(
+    world: World, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, other = PlayedServer(world), PlayedServer(world)
+    shared = access(TLSPolicy.MAY)
+
+    def meet(server: PlayedServer) -> Script:
+        using = Using(world, server.port, access=shared)
+        using.say(MAIL)
+        visit = yield from server.greet(b"STARTTLS")
+        yield from visit.answer((b"STARTTLS", GO_TLS))
+        yield from hang_up(visit)
+        yield from served_in_clear((yield from server.greet(b"STARTTLS")), using)
+        yield from using.end(shutdownMicroprocess())
+        return sum("no encryption" in text for text in caplog.messages)
+
+    def script() -> Script:
+        assert (yield from meet(first)) == 1
+        assert (yield from meet(first)) == 1
+        assert (yield from meet(other)) == 2
+        clock.advance(3601)
+        assert (yield from meet(first)) == 3
+
+    world.play(script())
 
 
 @pytest.mark.parametrize("fail", HANDSHAKES)

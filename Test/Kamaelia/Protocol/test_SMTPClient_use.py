@@ -13,7 +13,7 @@ from Axon.Instruments import Instrument
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
 from Axon.Testing import FakeClock
-from Kamaelia.Protocol.SMTPClient import ServerAccess
+from Kamaelia.Protocol.SMTPClient import HELD_LIMIT, ServerAccess
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
     Abandoned,
     ClientTimes,
@@ -531,3 +531,30 @@ def test_an_early_refusal_ends_the_session_and_the_next_sender_connects_anew(
 
     world.play(script())
     assert backend.messages == []
+
+
+def test_an_owner_that_asks_for_too_much_before_the_greeting_has_lost_its_session(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And hears of it: it would wait in vain for the replies to what was dropped."""
+    server = PlayedServer(world)
+
+    def script() -> Script:
+        using = Using(world, server.port)
+        using.say(MAIL, *[RCPT] * (HELD_LIMIT - 1))
+        visit = yield from server.accept()
+        assert not using.has_heard
+        using.say(RCPT)
+        assert (yield from using.hear()) == SessionFailed(FailReason.LOST, None)
+        assert (yield from visit.is_left())
+        using.say(RCPT)  # of the session that has failed: nobody takes it
+        using.say(MAIL)
+        again = yield from server.greet()
+        assert isinstance((yield from using.hear()), Ready)
+        yield from again.answer((b"MAIL", [b"250 ok"]))
+        assert (yield from using.hear_codes(1)) == [("MAIL", 250)]
+        yield from using.end(shutdownMicroprocess())
+
+    world.play(script())
+    (said,) = caplog.messages
+    assert "more than 16 commands before the greeting of 127.0.0.1 port" in said

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -79,6 +79,22 @@ def test_the_context_goes_out_behind_the_220_and_then_nothing_is_said() -> None:
     assert serving.sent["outbox"][2] == b"220 2.0.0 Ready to start TLS\r\n"
     assert serving.wire.count(b"STARTTLS") == 1  # it is not offered twice
     assert serving.sent["events"][-1] == SessionEnded(EndReason.QUIT)
+
+
+@pytest.mark.parametrize("tls", [lambda: None, None])
+def test_where_there_is_nothing_to_encrypt_with_the_session_ends(
+    tls: Callable[[], None] | None,
+) -> None:
+    """The certificate may have gone since EHLO: the client does not wait for a handshake."""
+    serving = Serving()
+    serving.session._tls = tls
+    serving.run(b"EHLO x\r\n", b"STARTTLS\r\n", b"\x16\x03\x01")
+    assert serving.codes == [220, 250, 220]  # what came next would be plain text where TLS is due
+    assert serving.sent["makessl"] == []
+    assert serving.sent["events"][-1] == SessionEnded(EndReason.CLOSED, in_data=False)
+    assert [type(message) for message in serving.sent["signal"]] == [producerFinished]
+    assert serving.session._isStopped()
+    assert serving.clock() < 1300.0  # at once, and not with its time
 
 
 def test_all_begins_anew_under_tls() -> None:

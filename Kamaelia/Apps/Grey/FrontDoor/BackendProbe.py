@@ -12,7 +12,8 @@ Example Usage
     BackendProbe(backend, pool, interval=300.0).activate()
 
 A server that cannot be reached is said to the log once, and once more when it is back; what it
-offered last is still believed meanwhile."""
+offered last is still believed meanwhile. A fault of ours while it is asked is one question without
+an answer, and harms nobody else."""
 
 from __future__ import annotations
 
@@ -21,10 +22,12 @@ from collections.abc import Generator, Iterator
 
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Microprocess import microprocess
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool
+from Kamaelia.Protocol.SMTPClient import SMTPClientSession
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import Greet
-from Kamaelia.Support.Protocol.SMTP.Events import Ready, SessionFailed
+from Kamaelia.Support.Protocol.SMTP.Events import FailReason, Ready, SessionFailed
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class BackendProbe(component):
         self.link((self, "outbox"), (session, "inbox"))
         self.link((self, "_close"), (session, "control"))
         self.addChildren(session)
+        session.isolate(lambda culprit, error: self._broken(session, culprit, error))
         session.activate(Scheduler=self.scheduler)
         self.send(Greet(), "outbox")
         until = self.now() + self._patience
@@ -83,7 +87,7 @@ class BackendProbe(component):
                 yield 1
         polite = isinstance(answer, Ready)
         self.send(producerFinished(self) if polite else shutdownMicroprocess(self), "_close")
-        while not self.dataReady("_closed"):
+        while not (self.dataReady("_closed") or session._isStopped()):
             self.pause()
             yield 1
         for box in ("inbox", "_closed"):
@@ -91,6 +95,11 @@ class BackendProbe(component):
                 pass
         self.removeChild(session)
         return answer
+
+    def _broken(self, session: SMTPClientSession, culprit: microprocess, error: Exception) -> None:
+        log.error("asking mail server %s: %s failed", self._backend, culprit.name, exc_info=error)
+        session.stop()
+        self.inboxes["inbox"].deliver(SessionFailed(FailReason.LOST, None))
 
     def _note(self, answer: object) -> None:
         if isinstance(answer, Ready):

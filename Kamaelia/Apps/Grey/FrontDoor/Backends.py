@@ -185,6 +185,9 @@ class Backends(Generic[T]):
         if not rules or not all(rule.domains for rule in rules):
             raise ValueError("at least one backend is needed, and each needs a domain")
         self._random = random
+        # How many servers have failed since they were last of use; nobody else sets it. While there
+        # are none nobody needs to be told of a success.
+        self.failing = 0
         servers: dict[tuple[str, int], _Slot[T]] = {}
         self._slots: dict[T, _Slot[T]] = {}
         sets: dict[str, list[_Ranked[T]]] = {}
@@ -235,8 +238,11 @@ class Backends(Generic[T]):
 
     def same(self, backend: T, domain: str) -> bool:
         """Whether a recipient of this domain may go over a connection to that server."""
+        ranked = self._set_for(domain)
         slot = self._slots[backend]
-        return any(other is slot for _, other in self._set_for(domain))
+        if len(ranked) == 1:  # the common case
+            return ranked[0][1] is slot
+        return any(other is slot for _, other in ranked)
 
     def usable(self, backend: T, now: float) -> bool:
         """Whether a session may be begun: in use, or a trial is due and nobody is at it."""
@@ -279,6 +285,7 @@ class Backends(Generic[T]):
         slot = self._slots[backend]
         if not slot.failures:
             return None
+        self.failing -= 1
         slot.failures, slot.recent, slot.wait = 0, (), 0.0
         return slot.to(Circuit.CLOSED) if slot.circuit is not Circuit.CLOSED else None
 
@@ -287,6 +294,7 @@ class Backends(Generic[T]):
         slot = self._slots[backend]
         if slot.circuit is Circuit.OPEN:
             return None  # a session from before: nothing that we do not know
+        self.failing += not slot.failures
         slot.failures += 1
         if slot.circuit is Circuit.CLOSED:
             slot.recent = (*slot.recent, now)[-FAILURES:]

@@ -21,8 +21,8 @@ for its check of the configuration, when there is nobody yet who could be kept w
 is sent. ``time_limit`` seconds are the end of it, whatever the server does. If clients are
 announced (client_info), this one is 192.0.2.1, which is nobody's address (RFC 5737).
 
-A server that cannot be asked is a warning and no problem: mail servers are restarted, and the
-proxy greylists meanwhile. Only what was proved is a problem.
+A server that cannot be asked, or says "not now", is a warning and no problem: mail servers are
+restarted, and the proxy greylists meanwhile. Only what was proved is a problem.
 """
 
 from __future__ import annotations
@@ -164,18 +164,28 @@ def _try_to_relay(talk: _Talk, where: str, config: Settings, findings: Findings)
     own = sorted(domain.lstrip(".") for domain in config.allowed_domains)
     foreign = next((name for name in FOREIGN if name not in own), "relay-test.invalid")
     was_asked = False
+    unclear = ""  # a reply that says no more than "not now"
     # From one of its own domains, which careless rules trust; and from nobody, which no rule about
     # senders refuses.
     plain = [name for name in own if name.isascii()]  # others take SMTPUTF8 to be said
     for sender in (f"relay-check@{plain[0] if plain else config.servername}", ""):
-        if talk.ask(f"MAIL FROM:<{sender}>")[0][0] == "2":
+        reply = talk.ask(f"MAIL FROM:<{sender}>")
+        if reply[0][0] == "2":
             reply = talk.ask(f"RCPT TO:<relay-test@{foreign}>")
             was_asked = True
             if reply[0][0] not in "45":
                 findings.problems.append(_relays(where, sender, foreign, talk, config))
-                break
+                return
+        if reply[0][0] == "4":
+            unclear = unclear or reply[-1]
         talk.ask("RSET")
-    if not was_asked:
+    if unclear:
+        findings.warnings.append(
+            f"{where}: whether it relays could not be found out, it said {shown(unclear)!r}: look"
+            " again later with kamaelia-grey -c; if it always says that, have it answer us at once"
+            " (no greylisting of our address, no look-up that fails)"
+        )
+    elif not was_asked:
         findings.warnings.append(f"{where} took no sender: whether it relays is not known")
 
 

@@ -21,6 +21,8 @@ Rules.
   and the next client would pay for it), or that has carried many messages.
 * A connection that the server closed while it was kept is found out when it is used; until the
   server has taken a recipient the desk may try another one.
+* Whoever has had no use for its relay for IDLE_SECONDS gives it back: many clients stay connected
+  after their mail, for the next one, which may come in hours. Who has logged in keeps it.
 * A relay that fails, by a fault of ours, is a connection lost to its desk, and nothing to others.
 """
 
@@ -29,11 +31,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from Axon.Box import Inbox, Outbox, join, part
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Microprocess import microprocess
+from Axon.Timers import Timer
 from Kamaelia.Apps.Grey.Core.Modes import ClientInfo
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.Backends import Backends, Change, Circuit
@@ -45,6 +49,8 @@ from Kamaelia.Support.Protocol.SMTP.Events import FailReason, SessionFailed
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 15.0  # servers are rid of who is silent after a while; many clients come in bursts
+IDLE_SECONDS = 5.0  # without a mail, until what was lent is for others
+SWEEP_SECONDS = 1.0
 MOST_MESSAGES = 100  # over one connection; servers have limits of that size
 MOST_REFUSALS = 5
 
@@ -95,6 +101,8 @@ class Lent:
     desk: component
     ready: bool  # its connection stands, and has been greeted
     facts: ClientFacts | None  # whose mail it is
+    since: float  # when it was last seen in use
+    done: int = 0  # messages and refusals by then: mails may come and go between two looks
 
 
 def _wires(desk: component, relay: component) -> tuple[tuple[Outbox, Inbox], ...]:
@@ -137,6 +145,7 @@ class RelayPool(component):
         self._kept: dict[Backend, list[tuple[float, SMTPClientSession]]] = {}
         self._lent: dict[component, Lent] = {}  # by desk
         self._ending = False
+        self._sweeper: Timer | None = None
 
     def main(self) -> Iterator[object]:
         while (stop := self.told_to_stop()) is None:
@@ -184,8 +193,10 @@ class RelayPool(component):
             self._tell(self.backends.opened(backend))
             kept = None if fresh else self._kept_for(backend)
             relay = kept or self._make(backend, facts)
-            lent = self._lent[desk] = Lent(relay, backend, desk, relay.reusable, facts)
+            lent = self._lent[desk] = Lent(relay, backend, desk, relay.reusable, facts, now)
             _link(desk, relay)
+            if self._sweeper is None:
+                self._sweep_later()
             return lent
         return None
 
@@ -289,6 +300,26 @@ class RelayPool(component):
             else:
                 del self._kept[backend]
         return max(0.0, soonest - now) if self._kept else None
+
+    def _sweep_later(self) -> None:
+        # One timer for all, while there is something to look at: a mail costs none.
+        self._sweeper = self.scheduler.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        """Have those who sit on a relay without using it give it back."""
+        self._sweeper = None
+        if not self._lent or self._isStopped():
+            return
+        now = self.now()
+        for lent in list(self._lent.values()):
+            done = lent.relay.messages + lent.relay.refusals
+            desk: Any = lent.desk  # one that stays as long as its client has these two
+            if done != lent.done or not getattr(desk, "is_idle", False):
+                lent.since, lent.done = now, done
+            elif now - lent.since >= IDLE_SECONDS:
+                desk.leave_server()  # which gives it back
+        if self._lent:
+            self._sweep_later()
 
     def _relay_failed(
         self, relay: SMTPClientSession, culprit: microprocess, error: Exception

@@ -86,17 +86,21 @@ class Transaction:
         "offered",
         "parameters",
         "pending",
+        "recipient_text",
         "retried",
         "sender",
         "sender_given",
         "sender_refusal",
+        "sender_text",
         "size",
     )
 
     def __init__(self, sender: Path, parameters: Parameters) -> None:
         self.sender = sender
+        self.sender_text = ""  # as it stands in logs and keys
         self.parameters = parameters
         self.pending: RecipientGiven | None = None  # the recipient that waits for its reply
+        self.recipient_text = ""  # the same of that
         self.offered = False  # it was let pass: its reply depends on the server
         self.deferral: Reply | None = None  # what it hears if the verifier knows it
         self.accepted: list[str] = []  # those that the real server took
@@ -128,6 +132,7 @@ class ServerSide(Whole):
     def __init__(self) -> None:
         super().__init__()
         self._transaction = Transaction(NULL_PATH, {})
+        self._domain: bytes | None = None  # for which the server that we have was chosen
         self._connected = False  # as far as we know, the server's session stands
         self._authenticating = False
         self._clients_turn = False  # in that: the server has asked it for something
@@ -144,15 +149,15 @@ class ServerSide(Whole):
         relays = self._relays
         if relays is None:
             return True
-        name = domain.decode("utf-8", "backslashreplace")
         if self._backend is not None:
-            if self._pinned or relays.same(self._backend, name):
+            if self._is_served_there(domain):
                 return True
             self._leave_server()
+        name = domain.decode("utf-8", "backslashreplace")
         lent = relays.take(self, name, self._facts_now(), self._tried, fresh)
         if lent is None:
             return False
-        self._backend, self._connected = lent.backend, lent.ready
+        self._backend, self._connected, self._domain = lent.backend, lent.ready, domain
         return True
 
     def _facts_now(self) -> ClientFacts | None:
@@ -170,6 +175,16 @@ class ServerSide(Whole):
         self._connected = False
         self._transaction.sender_given = False
         self._transaction.sender_refusal = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of ours goes over the relay that we have, and another one will do."""
+        busy = self._transaction.sender_given or self._kept or self._authenticating or self._pinned
+        return not busy
+
+    def leave_server(self) -> None:
+        """The pool wants to have the relay back: our client has had no mail for a while."""
+        self._leave_server()
 
     # ---- what the real server says
 
@@ -190,16 +205,19 @@ class ServerSide(Whole):
             self._answer_recipient(ELSEWHERE.tagged(self._id))
         elif not self._server_for(pending.path.domain):
             self._answer_recipient(AWAY.tagged(self._id))
-        elif self._connected and not self._still_offered(pending):
+        elif (
+            (pending.parameters or transaction.parameters)
+            and self._connected
+            and not self._still_offered(pending)
+        ):
             self._answer_recipient(CHANGED.tagged(self._id))
-        elif transaction.sender_given:
-            self._say(GiveRecipient(pending.path, pending.parameters))
         else:
-            transaction.sender_given = True
-            self._say(
-                GiveSender(transaction.sender, transaction.parameters),
-                GiveRecipient(pending.path, pending.parameters),
-            )
+            given = GiveRecipient(pending.path, pending.parameters)
+            if transaction.sender_given:
+                self._say(given)
+            else:
+                transaction.sender_given = True
+                self._say((GiveSender(transaction.sender, transaction.parameters), given))
 
     def _goes_with_others(self, domain: bytes) -> bool:
         """Whether this message may have another recipient, of this domain."""
@@ -215,8 +233,9 @@ class ServerSide(Whole):
         relays = self._relays
         if relays is None or self._backend is None:
             return True
-        name = domain.decode("utf-8", "backslashreplace")
-        return self._pinned or relays.same(self._backend, name)
+        if self._pinned or domain == self._domain:
+            return True
+        return relays.same(self._backend, domain.decode("utf-8", "backslashreplace"))
 
     def _still_offered(self, pending: RecipientGiven) -> bool:
         """The server may offer another set than it did when the client chose its parameters.
@@ -230,9 +249,7 @@ class ServerSide(Whole):
         if self._abandoning:
             return  # about a session that we have left
         if type(answer) is ReplyReceived:  # nearly always
-            answered = _ANSWERED.get(answer.command)
-            if answered is not None:
-                answered(self, answer.reply)
+            _ANSWERED[answer.command](self, answer.reply)
             return
         match answer:
             case Ready(capabilities=capabilities):
@@ -255,8 +272,11 @@ class ServerSide(Whole):
             self._transaction.sender_given = False
             self._answer_recipient(CHANGED.tagged(self._id))
 
+    def _nothing_answered(self, _: Reply) -> None:
+        """RSET and QUIT: nobody waits for that."""
+
     def _sender_answered(self, reply: Reply) -> None:
-        if not reply.is_positive:
+        if reply.code >= 300:
             self._transaction.sender_refusal = reply
 
     def _recipient_answered(self, reply: Reply) -> None:
@@ -268,12 +288,12 @@ class ServerSide(Whole):
             reply = transaction.sender_refusal
         else:
             if self._backend is not None:
-                if self._relays is not None:
+                if self._relays is not None and self._relays.backends.failing:
                     self._relays.succeeded(self._backend)  # a kept connection was not greeted anew
                 if self._verifier is not None:
                     self._verifier.learn(pending.path, reply, self._backend)
-            if reply.is_positive:
-                transaction.accepted.append(pending.path.text)
+            if reply.code < 300:
+                transaction.accepted.append(transaction.recipient_text)
         self._answer_recipient(reply)
 
     def _data_answered(self, reply: Reply) -> None:
@@ -397,15 +417,16 @@ class ServerSide(Whole):
         self._transaction.pending = None
         self.send(reply, "outbox")
 
-    def _say(self, *commands: ClientCommand) -> None:
+    def _say(self, given: ClientCommand | tuple[ClientCommand, ...]) -> None:
         """Give commands to the server's session, in one go; keep them while it has no room."""
-        if self._kept:
-            self._kept.extend(commands)
-            return
-        try:
-            self.send(commands if len(commands) > 1 else commands[0], "to_backend")
-        except noSpaceInBox:  # the send has arranged that we are woken
-            self._kept.extend(commands)
+        if not self._kept:
+            try:
+                self.send(given, "to_backend")
+            except noSpaceInBox:  # the send has arranged that we are woken
+                pass
+            else:
+                return
+        self._kept += given if isinstance(given, tuple) else (given,)
 
     def _let_go_on(self) -> None:
         """There is room again for what the client sends."""
@@ -425,7 +446,7 @@ class ServerSide(Whole):
             Outcome(
                 self._id,
                 self._client,
-                transaction.sender.text,
+                transaction.sender_text,
                 tuple(transaction.accepted),
                 transaction.size,
                 fate,
@@ -441,5 +462,7 @@ _ANSWERED: dict[str, Callable[[ServerSide, Reply], None]] = {
     "RCPT": ServerSide._recipient_answered,
     "DATA": ServerSide._data_answered,
     ".": ServerSide._dot_answered,
+    "RSET": ServerSide._nothing_answered,
+    "QUIT": ServerSide._nothing_answered,
     "AUTH": ServerSide._auth_answered,
 }

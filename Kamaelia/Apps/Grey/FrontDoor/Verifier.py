@@ -195,7 +195,7 @@ class Verifier(component):
         """The server's reply to a RCPT that went through, or was asked for."""
         if self.mode is not Verify.NEVER:
             self.cache.learn(key_of(recipient), reply, self.now())
-        if reply.is_temporary and (news := self._spotter.saw(str(backend), reply, self.now())):
+        if 400 <= reply.code < 500 and (news := self._spotter.saw(str(backend), reply, self.now())):
             log.warning("%s", news)
 
     def ask(

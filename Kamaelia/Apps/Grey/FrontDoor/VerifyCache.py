@@ -144,11 +144,15 @@ class VerifyCache:
     def learn(self, recipient_key: str, reply: Reply, now: float) -> None:
         """Take note of the reply to a RCPT (not to its MAIL, which is about the sender), if it says
         anything of the recipient."""
-        if reply.is_positive:
-            self.forget(recipient_key)  # the new answer goes to the end of the line
-            self._found[recipient_key] = now + self._found_seconds
-            if len(self._found) > self._limit:
-                self._found.popitem(last=False)
+        if reply.code < 300:
+            found = self._found
+            if recipient_key in found:  # nearly always: a recipient has many messages
+                found.move_to_end(recipient_key)  # the new answer goes to the end of the line
+            else:
+                self._unknown.pop(recipient_key, None)
+                if len(found) >= self._limit:
+                    found.popitem(last=False)
+            found[recipient_key] = now + self._found_seconds
         elif is_about_recipient(reply):
             self.forget(recipient_key)
             verified = Verified(False, _shortened(reply))

@@ -39,10 +39,10 @@ _null = re.compile(rb" *<>(?P<rest>| .*)", re.DOTALL).fullmatch
 _postmaster = re.compile(rb" *<(?P<raw>postmaster)>(?P<rest>| .*)", re.DOTALL | re.I).fullmatch
 _quoted_pair = re.compile(rb"\\(.)")
 # MAIL and RCPT as they mostly come: an address of plain letters, perhaps with parameters. It takes
-# nothing that `parse_path` would not take, but for the length of a label or a local part. It never
-# gives back what it took ("++" and "*+"), so it stays linear.
+# nothing that `parse_path` would not take, but for the length of a label or a local part. The first
+# group says whether it is MAIL. It never gives back what it took ("++" and "*+"): it stays linear.
 simple_command = re.compile(
-    rb"((?i:MAIL FROM)|(?i:RCPT TO)):<(([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,190}+)@"
+    rb"(?:((?i:MAIL FROM))|(?i:RCPT TO)):<(([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,190}+)@"
     rb"([A-Za-z0-9_]++(?:(?:\.|-++)[A-Za-z0-9_]++)*+))>(?: ([ -~]*+))?\r\n"
 ).fullmatch
 LABEL_BYTES = 63  # a domain that has no more cannot hold a label that does

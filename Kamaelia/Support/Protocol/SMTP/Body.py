@@ -61,14 +61,14 @@ def is_whole_message(piece: bytes, limits: BodyLimits = DEFAULT_BODY_LIMITS) -> 
     False says only that a BodyScanner has to find out. Longer pieces than a line may be are left to
     it, too: then no line needs to be measured here.
     """
-    size = len(piece) - len(b".\r\n")
-    if not piece.endswith(_END) or len(piece) > limits.line_bytes or size > limits.message_bytes:
+    size = len(piece)
+    if not piece.endswith(_END) or size > limits.line_bytes or size - 3 > limits.message_bytes:
         return False
     newlines = IncrementalNewlineDecoder(None, translate=False)
     newlines.decode(piece.decode("latin-1"), final=True)
     return (
         newlines.newlines == "\r\n"
-        and piece.rfind(_END, 0, len(piece) - 1) < 0
+        and piece.rfind(_END, 0, size - 1) < 0
         and not piece.startswith(b".\r\n")
         and b"\0" not in piece
     )

@@ -68,8 +68,9 @@ class ClientGreeting:
     """ClientGreeting(parser, name, *, lmtp=False, tls=TLSPolicy.OFF, description=None)."""
 
     __slots__ = (
-        *("_client_name", "_commands", "_description", "_lmtp", "_name", "_out", "_own_name"),
-        *("_parser", "_phase", "_tls", "_told", "capabilities", "encrypted", "failed"),
+        *("_client_name", "_commands", "_description", "_lmtp", "_name", "_own_name", "_phase"),
+        *("_tls", "_told"),
+        *("capabilities", "closed", "encrypted", "failed", "out", "parser", "ready"),
     )
 
     def __init__(
@@ -81,12 +82,14 @@ class ClientGreeting:
         tls: TLSPolicy = TLSPolicy.OFF,
         description: Mapping[str, str | None] | None = None,
     ) -> None:
-        self._parser = parser
+        self.parser = parser
         self._own_name = self._client_name = self._name = name
         self._lmtp = lmtp
         self._tls = tls
         self._phase = Phase.BANNER
-        self._out: list[bytes] = []
+        self.out = b""  # what `data_to_send` will return; an owner may empty it by itself
+        self.ready = False  # whether transactions are possible: greeted, and not over
+        self.closed = False  # whether nothing more can be said here: close the connection
         self._description: dict[str, bytes] = {}  # what the server is yet to be told
         self._commands: list[bytes] = []  # XCLIENT, not yet sent
         self._told: dict[str, None] = {}  # attributes that the server has heard
@@ -97,18 +100,15 @@ class ClientGreeting:
             self._set_description(description)
 
     def data_to_send(self) -> bytes:
-        out = self._out
-        if not out:
-            return b""
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
+        """Return what is to go to the server, once."""
+        data, self.out = self.out, b""
         return data
 
     def tls_started(self) -> None:
         """The handshake that TLSWanted asked for is done: greet again (RFC 3207, section 4.2)."""
         if self._phase is not Phase.HANDSHAKE:
             raise LocalProtocolError("the server has not agreed to TLS")
-        if not self._parser.pending:  # else next_event() tells what is wrong
+        if not self.parser.pending:  # else next_event() tells what is wrong
             self.encrypted = True
             self._greet(Phase.EHLO)
 
@@ -133,28 +133,28 @@ class ClientGreeting:
         return None
 
     def _greet(self, phase: Phase) -> None:
-        self._phase = phase
+        self._phase, self.ready = phase, False
         self.capabilities = Capabilities()  # whatever it was before TLS, or to another client
         verb = b"HELO" if phase is Phase.HELO else b"LHLO" if self._lmtp else b"EHLO"
-        self._out.append(b"%b %b\r\n" % (verb, self._name))
+        self.out += b"%b %b\r\n" % (verb, self._name)
 
     def _go_on(self) -> ClientEvent | None:
         """Do what is still to be done after a greeting: TLS, then XCLIENT, then we are ready."""
         if self._tls is not TLSPolicy.OFF and not self.encrypted:
             if self.capabilities.starttls:
                 self._phase = Phase.STARTTLS
-                self._out.append(b"STARTTLS\r\n")
+                self.out += b"STARTTLS\r\n"
                 return None
             if self._tls is TLSPolicy.REQUIRE:
                 return self._fail(FailReason.TLS, None)
         if self._description:
             return self._tell_client()
-        self._phase = Phase.READY
+        self._phase, self.ready = Phase.READY, True
         return Ready(self.capabilities)
 
     def _take_starttls(self, reply: Reply) -> ClientEvent | None:
         if reply.code == 220:
-            if self._parser.pending:  # nobody knows who put that there
+            if self.parser.pending:  # nobody knows who put that there
                 return self._fail(FailReason.SYNTAX, None)
             self._phase = Phase.HANDSHAKE
             return TLSWanted()
@@ -171,8 +171,8 @@ class ClientGreeting:
         self._commands = pack(self._description, self.capabilities.xclient)
         if not self._commands:
             return self._fail(FailReason.XCLIENT, None)
-        self._phase = Phase.XCLIENT
-        self._out.append(self._commands.pop(0))
+        self._phase, self.ready = Phase.XCLIENT, False
+        self.out += self._commands.pop(0)
         return None
 
     def _take_xclient(self, reply: Reply) -> SessionFailed | None:
@@ -180,7 +180,7 @@ class ClientGreeting:
             reason = FailReason.XCLIENT if reply.code >= 400 else FailReason.SYNTAX
             return self._fail(reason, reply)
         if self._commands:
-            self._out.append(self._commands.pop(0))
+            self.out += self._commands.pop(0)
         else:
             self._description = {}
             self._name = self._client_name
@@ -202,5 +202,5 @@ class ClientGreeting:
         return SessionFailed(reason, reply)
 
     def _stop(self) -> None:
-        self._phase = Phase.OVER
-        self._out.clear()
+        self._phase, self.ready, self.closed = Phase.OVER, False, True
+        self.out = b""

@@ -96,7 +96,7 @@ class _Inside(Enum):
 
 
 # Looking a member up in its Enum costs as much as all else that a command is checked for.
-_READY, _OVER, _NOTHING, _OPEN = Phase.READY, Phase.OVER, _Inside.NOTHING, _Inside.OPEN
+_NOTHING, _OPEN = _Inside.NOTHING, _Inside.OPEN
 
 
 class ClientSession(ClientGreeting):
@@ -107,9 +107,10 @@ class ClientSession(ClientGreeting):
     cannot be told that fails the session."""
 
     __slots__ = (
-        *("_accepted", "_dot_replies", "_eof", "_failure", "_inside", "_sender_refused", "_sent"),
-        *("_tail", "_transaction", "_withheld"),
-        *("after_dot", "authenticated", "mail_accepted", "messages", "refusals"),
+        *("_accepted", "_dot_replies", "_eof", "_failure", "_inside", "_sender_refused", "_tail"),
+        *("_transaction", "_withheld"),
+        *("after_dot", "authenticated", "due", "mail_accepted", "messages", "receive_data"),
+        "refusals",
     )
 
     def __init__(
@@ -121,15 +122,17 @@ class ClientSession(ClientGreeting):
         tls: TLSPolicy = TLSPolicy.OFF,
         description: Mapping[str, str | None] | None = None,
     ) -> None:
+        parser = ReplyParser(limits.replies)
+        self.receive_data = parser.receive_data  # in any slices; not a call more for each piece
         super().__init__(
-            ReplyParser(limits.replies),
+            parser,
             hello_name(helo_name),
             lmtp=lmtp,
             tls=tls,
             description=description,
         )
         self._inside = _NOTHING
-        self._sent: deque[str] = deque()  # commands whose reply is due
+        self.due: deque[str] = deque()  # commands whose reply is due
         self._withheld: deque[tuple[str, bytes]] = deque()  # until those are answered
         self._tail = b"\r\n"  # the last bytes of the message so far
         self._sender_refused = False
@@ -147,16 +150,6 @@ class ClientSession(ClientGreeting):
     # --- what the owner can see -------------------------------------------------------------
 
     @property
-    def ready(self) -> bool:
-        """Whether transactions are possible: greeted, and not over."""
-        return self._phase is _READY
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing more can be said here: close the connection."""
-        return self._phase is _OVER
-
-    @property
     def in_data(self) -> bool:
         """Whether 354 came and the dot is not sent: closing now loses no accepted message."""
         return self._inside is _OPEN
@@ -164,7 +157,7 @@ class ClientSession(ClientGreeting):
     @property
     def outstanding(self) -> int:
         """How many commands have no reply yet; the end of a message counts as one."""
-        return len(self._sent) + len(self._withheld)
+        return len(self.due) + len(self._withheld)
 
     @property
     def reusable(self) -> bool:
@@ -175,7 +168,7 @@ class ClientSession(ClientGreeting):
         and `refusals` are for the owner to judge by."""
         return (
             self._is_idle()
-            and not (self._eof or self._parser.pending or self.authenticated)
+            and not (self._eof or self.parser.pending or self.authenticated)
             and (not self._told or b"ADDR" in self.capabilities.xclient)
         )
 
@@ -183,7 +176,20 @@ class ClientSession(ClientGreeting):
 
     def say(self, command: ClientCommand) -> None:
         """Do what the command is called for; see the methods that follow. Greet has been done."""
-        _SAY[type(command)](self, command)
+        kind = type(command)  # those of every message first: no table is as fast
+        known: Any = command
+        if kind is GiveRecipient:
+            self.rcpt(known.path, known.parameters)
+        elif kind is GiveSender:
+            self.mail(known.path, known.parameters)
+        elif kind is StartData:
+            self.data()
+        elif kind is DataReceived:
+            self.send_data(known.data)
+        elif kind is EndData:
+            self.end_data()
+        else:
+            _SAY[kind](self, command)
 
     def mail(self, path: Path, parameters: Parameters) -> None:
         """Begin a transaction. SIZE is left out for a server that does not know it (RFC 1870)."""
@@ -204,29 +210,29 @@ class ClientSession(ClientGreeting):
 
     def quit(self) -> None:
         """Say goodbye; after the end of the session that is no longer possible, and no error."""
-        if self._phase is not _OVER:
+        if not self.closed:
             self._command("QUIT", b"QUIT\r\n")
             self._inside = _Inside.GOODBYE
 
     def send_data(self, chunk: bytes) -> None:
         """Send a piece of the message in wire form, as DataReceived gives it: not stuffed again."""
         if self._inside is not _OPEN:
-            if self._phase is _OVER:
+            if self.closed:
                 return  # the server has refused the message already
             raise LocalProtocolError("message data before the server said 354")
-        self._out.append(chunk)
+        self.out += chunk
         self._tail = chunk[-2:] if len(chunk) > 1 else (self._tail + chunk)[-2:]
 
     def end_data(self) -> None:
         """Send the dot: from here on the message may have been accepted."""
-        if self._phase is _OVER:
+        if self.closed:
             return
         if self._inside is not _OPEN or self._tail != b"\r\n":
             raise LocalProtocolError("the message has not begun, or ends inside a line")
         self._inside = _NOTHING
         self.after_dot = True
-        self._sent.append(DOT)
-        self._out.append(b".\r\n")
+        self.due.append(DOT)
+        self.out += b".\r\n"
 
     def auth(self, mechanism: bytes, initial: bytes | None) -> None:
         """Begin AUTH (RFC 4954) with what a client said. Nothing else may be said before its end.
@@ -239,10 +245,10 @@ class ClientSession(ClientGreeting):
 
     def auth_line(self, line: bytes) -> None:
         """Answer a 334 with what the client said to it: base64, or "*" to give up."""
-        if self._inside is not _Inside.AUTH or self._sent:
+        if self._inside is not _Inside.AUTH or self.due:
             raise LocalProtocolError("the server has asked for nothing")
-        self._out.append(auth_response(line))
-        self._sent.append("AUTH")
+        self.out += auth_response(line)
+        self.due.append("AUTH")
 
     def describe(self, description: Mapping[str, str | None]) -> None:
         """Tell the server of the next client, between two transactions; ends with Ready, or fails.
@@ -254,24 +260,22 @@ class ClientSession(ClientGreeting):
         self._failure = self._tell_client()
 
     def _is_idle(self) -> bool:
-        quiet = not (self._sent or self._withheld or self._transaction)
-        return quiet and self._inside is _NOTHING and self._phase is _READY
+        quiet = not (self.due or self._withheld or self._transaction)
+        return quiet and self._inside is _NOTHING and self.ready
 
     # --- bytes and events -------------------------------------------------------------------
-
-    def receive_data(self, data: bytes) -> None:
-        self._parser.receive_data(data)
 
     def receive_eof(self) -> None:
         self._eof = True
 
     def next_event(self) -> ClientEvent | None:
         """Return the next event; None: more data is wanted, or all is over."""
-        parser = self._parser
-        while (phase := self._phase) is not _OVER:
-            if not parser.unread and not self._eof and phase is _READY:
-                return None  # nearly every second time
-            if phase is Phase.HANDSHAKE and parser.pending:
+        parser = self.parser
+        while not self.closed:
+            if self.ready:
+                if not parser.unread and not self._eof:
+                    return None
+            elif self._phase is Phase.HANDSHAKE and parser.pending:
                 return self._fail(FailReason.SYNTAX, None)
             try:
                 reply = parser.next_reply()
@@ -279,7 +283,7 @@ class ClientSession(ClientGreeting):
                 return self._fail(FailReason.SYNTAX, None)
             if reply is None:
                 return self._lost() if self._eof else None
-            event = self._answer(reply) if phase is _READY else self._greeted(reply)
+            event = self._answer(reply) if self.ready else self._greeted(reply)
             if event is not None:
                 return event
         failure, self._failure = self._failure, None
@@ -291,25 +295,25 @@ class ClientSession(ClientGreeting):
         code = reply.code
         if code == 421:
             return self._fail(FailReason.SHUTTING_DOWN, reply)
-        if not self._sent:
+        if not self.due:
             return self._unasked(reply)
-        if self._lmtp and self._sent[0] == DOT and not 300 <= code <= 399:
+        if self._lmtp and self.due[0] == DOT and not 300 <= code <= 399:
             self._dot_replies.append(reply)
             if len(self._dot_replies) < self._accepted:
                 return None
             reply = self._fold()
             code = reply.code
-        command = self._sent.popleft()
+        command = self.due.popleft()
         if not self._fits(command, code):
             return self._fail(FailReason.SYNTAX, reply)
         if code >= 400:
             self.refusals += 1
         if command == "QUIT":
             self._stop()
-        elif self._withheld and not self._sent:
+        elif self._withheld and not self.due:
             name, line = self._withheld.popleft()
-            self._sent.append(name)
-            self._out.append(line)
+            self.due.append(name)
+            self.out += line
         return ReplyReceived(command, reply)
 
     def _unasked(self, reply: Reply) -> ClientEvent:
@@ -364,13 +368,13 @@ class ClientSession(ClientGreeting):
     # --- writing commands ---------------------------------------------------------------------
 
     def _command(self, name: str, line: bytes) -> None:
-        if self._inside is not _NOTHING or self._phase is not _READY:
+        if self._inside is not _NOTHING or not self.ready:
             raise LocalProtocolError(f"{name} outside a session, or inside a message or AUTH")
-        if self._sent and not self.capabilities.pipelining:
+        if self.due and not self.capabilities.pipelining:
             self._withheld.append((name, line))
         else:
-            self._sent.append(name)
-            self._out.append(line)
+            self.due.append(name)
+            self.out += line
 
     # --- ends ---------------------------------------------------------------------------------
 
@@ -384,19 +388,13 @@ class ClientSession(ClientGreeting):
     def _stop(self) -> None:
         super()._stop()
         self._inside = _NOTHING
-        self._sent.clear()
+        self.due.clear()
         self._withheld.clear()
 
 
-# A table, since there are some for each message, and a match would ask one by one.
 _SAY: dict[type, Callable[[ClientSession, Any], None]] = {
-    DataReceived: lambda session, command: session.send_data(command.data),
-    EndData: lambda session, _: session.end_data(),
     GiveAuth: lambda session, command: session.auth(command.mechanism, command.initial),
     GiveAuthLine: lambda session, command: session.auth_line(command.line),
-    GiveRecipient: lambda session, command: session.rcpt(command.path, command.parameters),
-    GiveSender: lambda session, command: session.mail(command.path, command.parameters),
     Greet: lambda _session, _command: None,
     ResetTransaction: lambda session, _: session.reset(),
-    StartData: lambda session, _: session.data(),
 }

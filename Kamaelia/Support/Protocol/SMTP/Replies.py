@@ -55,7 +55,7 @@ class Reply:
 
     code: int
     lines: tuple[bytes, ...]
-    _wire: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    wire: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 200 <= self.code <= 599:
@@ -80,7 +80,7 @@ class Reply:
 
     def to_wire(self) -> bytes:
         """Write the reply; only the first time costs, so make constants of what is said often."""
-        wire = self._wire
+        wire = self.wire
         if wire is None:
             code, last = self.code, len(self.lines) - 1
             wire = b"".join(
@@ -89,7 +89,7 @@ class Reply:
                     for place, line in enumerate(self.lines)
                 ]
             )
-            _set(self, "_wire", wire)
+            _set(self, "wire", wire)
         return wire
 
     @property
@@ -115,7 +115,7 @@ def _make_clean(code: int, lines: tuple[bytes, ...]) -> Reply:
     reply = Reply.__new__(Reply)
     _set(reply, "code", code)
     _set(reply, "lines", lines)
-    _set(reply, "_wire", None)
+    _set(reply, "wire", None)
     return reply
 
 
@@ -191,13 +191,18 @@ class ReplyParser:
     def next_reply(self) -> Reply | None:
         """Return the next complete reply; raise ReplySyntaxError when there can be none."""
         while buffer := self.unread:
-            start = self._start
+            start, size = self._start, len(buffer)
+            if size <= _SHORT and not (start or self._lines):
+                reply = _read_short(buffer)  # nothing but one line, nearly always
+                if reply is not None:
+                    self.unread = b""
+                    return reply
             end = buffer.find(b"\n", start, start + self._line_bytes) + 1
             if not end:
-                if len(buffer) - start >= self._line_bytes:
+                if size - start >= self._line_bytes:
                     raise ReplySyntaxError(f"reply line longer than {self._line_bytes} bytes")
                 return None
-            if end == len(buffer):
+            if end == size:
                 line = buffer[start:]  # no copy if this is all
                 self.unread, self._start = b"", 0
             else:

@@ -22,7 +22,7 @@ States::
     READY --AUTH: AuthRequested, 334--> AUTH --a line: AuthResponse, 334--> AUTH
                             |                          +--any other reply--> READY
                             +--any other reply--> READY
-    READY --XCLIENT: ClientDescribed, 220--> HELLO
+    READY --XCLIENT: ClientDescribed, 220--> HELLO --XCLIENT: the same again--> HELLO
     MAIL --BDAT: DataRequested--> CHUNKS --BDAT LAST: MessageComplete--> MAIL --reply--> READY
                                     +--RSET, EHLO: MessageFailed, TransactionReset--> READY
 
@@ -35,9 +35,11 @@ lose its beginning.
 """
 
 import re
+from dataclasses import replace
 
 from Kamaelia.Exceptions import LocalProtocolError
 from Kamaelia.Support.Protocol.SMTP.Body import Fault
+from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 from Kamaelia.Support.Protocol.SMTP.Chunking import ChunkedMessage, parse_bdat
 from Kamaelia.Support.Protocol.SMTP.Events import (
     AuthRequested,
@@ -51,6 +53,7 @@ from Kamaelia.Support.Protocol.SMTP.Events import (
     TLSRequested,
     TransactionReset,
 )
+from Kamaelia.Support.Protocol.SMTP.Offer import NO_OFFER
 from Kamaelia.Support.Protocol.SMTP.Refusals import (
     ABSENT,
     AUTH_FAILURES,
@@ -105,7 +108,7 @@ class ServerExtensions(ServerState):
         self._forget_client()
 
     def _on_starttls(self, _verb: str, argument: bytes) -> None:
-        if self._buffer:
+        if self.unread:
             self._abuse(EARLY)
         elif self.tls:
             self._refuse(UNDER_TLS)
@@ -115,17 +118,17 @@ class ServerExtensions(ServerState):
             self._refuse(NO_PARAMETERS)
         else:
             self._leave_transaction()
-            self._out += _START_TLS
+            self.out += _START_TLS
             self._state = State.TLS
-            self._events.append(TLSRequested())
+            self.events.append(TLSRequested())
 
     def _leave_transaction(self) -> None:
         """Tell the owner that nothing comes of what was begun, and forget it."""
         if self.in_transaction:
             if self._state is State.CHUNKS and self.in_data:
                 # The real server has half a message by now, which must not get its dot.
-                self._events.append(MessageFailed(TAKEN_BACK.tagged(self._tag)))
-            self._events.append(TransactionReset())
+                self.events.append(MessageFailed(TAKEN_BACK.tagged(self._tag)))
+            self.events.append(TransactionReset())
         self._clear_transaction()
 
     # --- AUTH -------------------------------------------------------------------------------
@@ -146,23 +149,23 @@ class ServerExtensions(ServerState):
         elif initial and not _is_initial(initial):
             self._refuse(NOT_BASE64)
         else:
-            self._events.append(AuthRequested(mechanism, initial or None))
+            self.events.append(AuthRequested(mechanism, initial or None))
 
     def _read_response(self) -> bool:
         """Read the line that answers a 334."""
         start = self._start
-        end = self._buffer.find(b"\n", start, start + RESPONSE_BYTES) + 1
+        end = self.unread.find(b"\n", start, start + RESPONSE_BYTES) + 1
         if not end:
-            if len(self._buffer) - start < RESPONSE_BYTES:
+            if len(self.unread) - start < RESPONSE_BYTES:
                 return False
             self._abuse(LONG_RESPONSE)
             return True
-        line = self._buffer[start:end]
+        line = self.unread[start:end]
         self._consume(end)
         response = line[:-2]
         # What is no base64 cannot be handed on, yet somebody waits for it: they hear "never mind".
         good = line.endswith(b"\r\n") and _is_response(response) is not None
-        self._events.append(AuthResponse(response if good else GIVEN_UP))
+        self.events.append(AuthResponse(response if good else GIVEN_UP))
         return True
 
     def _auth_answered(self, reply: Reply) -> None:
@@ -185,20 +188,20 @@ class ServerExtensions(ServerState):
             self._refuse(STRANGER)
         elif not self._offer.capabilities.xclient:
             self._refuse(GREETING_FIRST if self._state is State.HELLO else STRANGER)
-        elif self._state is not State.READY:
+        elif self._state not in (State.READY, State.HELLO):  # HELLO: behind another XCLIENT
             self._refuse(NOT_NOW)
         else:
             attributes = parse_xclient(argument)
-            if (
-                not {name.encode("ascii") for name in attributes}
-                <= self._offer.capabilities.xclient
-            ):
+            offered = self._offer.capabilities.xclient
+            if not {name.encode("ascii") for name in attributes} <= offered:
                 self._error(501, "5.5.4", "XCLIENT attribute not offered")
                 return
             self._forget_client()
+            # What does not fit into one command comes in several, with EHLO between them or not.
+            self._offer = replace(NO_OFFER, capabilities=Capabilities(xclient=offered))
             self._state = State.HELLO
-            self._out += self._greeting
-            self._events.append(ClientDescribed(attributes))
+            self.out += self._greeting
+            self.events.append(ClientDescribed(attributes))
 
     # --- BDAT -------------------------------------------------------------------------------
 
@@ -220,7 +223,7 @@ class ServerExtensions(ServerState):
         if chunks.refusal is None and chunks.total > self._offer.message_limits.message_bytes:
             self._fail_chunks(chunks, Fault.TOO_LARGE)
         if first and chunks.refusal is None:
-            self._events.append(DataRequested())  # the chunk waits for its reply
+            self.events.append(DataRequested())  # the chunk waits for its reply
         elif not chunks.left:
             self._end_chunk(chunks)
 
@@ -240,7 +243,7 @@ class ServerExtensions(ServerState):
             self._end_chunk(chunks)
 
     def _read_chunk(self, chunks: ChunkedMessage) -> bool:
-        piece = self._buffer[self._start : self._start + chunks.left]
+        piece = self.unread[self._start : self._start + chunks.left]
         self._consume(self._start + len(piece))
         self._pass_on(chunks, chunks.receive_data(piece))
         if not chunks.left:
@@ -249,14 +252,14 @@ class ServerExtensions(ServerState):
 
     def _pass_on(self, chunks: ChunkedMessage, data: bytes) -> None:
         if data:
-            self._events.append(DataReceived(data))
+            self.events.append(DataReceived(data))
         if chunks.refusal is None and chunks.fault is not None:
             self._fail_chunks(chunks, chunks.fault)
 
     def _fail_chunks(self, chunks: ChunkedMessage, fault: Fault) -> None:
         refusal = FAULTS[fault].tagged(self._tag)
         if chunks.is_open:
-            self._events.append(MessageFailed(refusal))
+            self.events.append(MessageFailed(refusal))
         chunks.refusal = refusal
 
     def _end_chunk(self, chunks: ChunkedMessage) -> None:
@@ -268,12 +271,12 @@ class ServerExtensions(ServerState):
         elif not chunks.last:
             wire = b"250 2.0.0 %d octets received\r\n" % chunks.octets
             if chunks.octets:
-                self._out += wire
+                self.out += wire
             else:
                 self._idle(wire)
         else:
             self._state, self._chunks = State.MAIL, None
-            self._events.append(MessageComplete(chunks.size))
+            self.events.append(MessageComplete(chunks.size))
 
     def _refuse_chunk(self, chunks: ChunkedMessage, refusal: Reply) -> None:
         if chunks.fault in SMUGGLING:
@@ -282,12 +285,12 @@ class ServerExtensions(ServerState):
             return
         if chunks.last:
             self._clear_transaction()
-            self._events.append(TransactionReset())
+            self.events.append(TransactionReset())
         self._idle(refusal.to_wire())
 
     def _consume(self, end: int) -> None:
         """What stands before `end` was read; an empty buffer says that nothing is left."""
-        if end < len(self._buffer):
+        if end < len(self.unread):
             self._start = end
         else:
-            self._buffer, self._start = b"", 0
+            self.unread, self._start = b"", 0

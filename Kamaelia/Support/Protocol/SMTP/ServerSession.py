@@ -36,7 +36,7 @@ The common way of a message is short: `simple_command` reads MAIL and RCPT at on
 
 import re
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from Kamaelia.Exceptions import LocalProtocolError
 from Kamaelia.Support.Protocol.SMTP.Address import LABEL_BYTES, Path, parse_path, simple_command
@@ -78,7 +78,9 @@ from Kamaelia.Support.Protocol.SMTP.Replies import RefusedError, Reply
 from Kamaelia.Support.Protocol.SMTP.ServerExtensions import RESPONSE_BYTES, ServerExtensions
 from Kamaelia.Support.Protocol.SMTP.ServerState import State, Wait
 
-_WAITS: dict[type, Wait] = {
+# Every event is in it: a look-up that fails costs more.
+_WAITS: dict[type, Wait | None] = {
+    **dict.fromkeys(get_args(ServerEvent)),
     RecipientGiven: Wait.RECIPIENT,
     DataRequested: Wait.DATA,
     MessageComplete: Wait.DOT,
@@ -93,7 +95,6 @@ _RECIPIENT, _DATA, _DOT, _AUTH = Wait.RECIPIENT, Wait.DATA, Wait.DOT, Wait.AUTH
 _TLS_HELLO = b"\x16\x03"  # a TLS record where a command should stand
 _DATA_LINE, _RSET_LINE = b"DATA\r\n", b"RSET\r\n"
 _END_BYTES = len(b".\r\n")
-_MAIL_LETTERS = len(b"MAIL FROM")
 _is_name = re.compile(rb"[ -~]+").fullmatch
 _is_header = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:").match
 
@@ -112,7 +113,7 @@ class ServerSession(ServerExtensions):
         if self._state is not _GREETING:
             raise LocalProtocolError("the client has had its greeting")
         self._greeting = make_banner(self._hostname, text)
-        self._out += self._greeting
+        self.out += self._greeting
         self._state = State.HELLO
 
     def refuse(self, reply: Reply) -> None:
@@ -121,7 +122,7 @@ class ServerSession(ServerExtensions):
 
     def receive_data(self, data: bytes) -> None:
         """Take what the client sent, in any slices."""
-        self._buffer = self._buffer[self._start :] + data if self._buffer else data
+        self.unread = self.unread[self._start :] + data if self.unread else data
         self._start = 0
         state = self._state
         if (state is _GREETING or state is _TLS or state is _CLOSED) and data:
@@ -132,22 +133,32 @@ class ServerSession(ServerExtensions):
             # It came in plain text behind the 220. What the client hears next must be TLS.
             self._end(EndReason.ABUSE)
         elif state is _CLOSED:
-            self._buffer = b""
+            self.unread = b""
         elif self._limits.forbid_early_talk:
-            self._abuse(NOT_TLS if data_is_tls(self._buffer) else EARLY)
+            self._abuse(NOT_TLS if data_is_tls(self.unread) else EARLY)
 
     def receive_eof(self) -> None:
         """The client sends no more; commands that arrived before are still carried out."""
-        self._eof = True
+        self.eof = True
 
     def next_event(self) -> ServerEvent | None:
         """Return the next event; None: more data or a `reply` is wanted, or all is over."""
-        events = self._events
+        events = self.events
         while not events:
-            if self.waiting or not (self._read() if self._buffer else self._eof and self._at_end()):
+            if self.waiting:
+                return None
+            if self.unread:
+                state = self._state
+                if state is _READY or state is _MAIL:
+                    done = self._read_command()
+                else:
+                    done = self._read_seldom(state)
+                if done:
+                    continue
+            if not (self.eof and self._at_end()):
                 return None
         event = events.pop(0)
-        wait = self._wait = _WAITS.get(type(event))
+        wait = self._wait = _WAITS[type(event)]
         self.waiting = wait is not None
         return event
 
@@ -165,10 +176,10 @@ class ServerSession(ServerExtensions):
             return
         if wait is _DATA and code == 354:
             self._state = _BODY
-            if self._buffer and self._limits.forbid_early_talk:
+            if self.unread and self._limits.forbid_early_talk:
                 self._abuse(EARLY)
                 return
-        self._out += reply.to_wire()
+        self.out += reply.wire or reply.to_wire()
         if code == 421:
             self._close()
         elif wait is _RECIPIENT:
@@ -197,31 +208,26 @@ class ServerSession(ServerExtensions):
         self._end(EndReason.EOF)
         return True
 
-    def _read(self) -> bool:
-        """Read one thing more; False: the rest of it has to come first."""
-        state = self._state
-        if state is _READY or state is _MAIL:
-            done = self._read_command()
-        elif state is _BODY:
-            done = self._read_body()
-        elif self._chunks is not None and self._chunks.left:
-            done = self._read_chunk(self._chunks)
-        elif state is State.AUTH:
-            done = self._read_response()
-        else:
-            done = state is not _GREETING and self._read_command()
-        return done or (self._eof and self._at_end())
+    def _read_seldom(self, state: State) -> bool:
+        """Read one thing more that is no command; False: the rest of it has to come first."""
+        if state is _BODY:
+            return self._read_body()
+        if self._chunks is not None and self._chunks.left:
+            return self._read_chunk(self._chunks)
+        if state is State.AUTH:
+            return self._read_response()
+        return state is not _GREETING and self._read_command()
 
     # --- the data phase ---------------------------------------------------------------------
 
     def _read_body(self) -> bool:
-        piece = self._buffer[self._start :] if self._start else self._buffer
-        self._buffer, self._start = b"", 0
+        piece = self.unread[self._start :] if self._start else self.unread
+        self.unread, self._start = b"", 0
         body = self._body
         if body is None:
             if is_whole_message(piece, self._offer.message_limits):
                 self._state = _MAIL
-                self._events += (
+                self.events += (
                     DataReceived(piece[:-_END_BYTES]),
                     MessageComplete(len(piece) - _END_BYTES),
                 )
@@ -230,11 +236,11 @@ class ServerSession(ServerExtensions):
         had_fault = body.fault is not None
         data = body.receive_data(piece)
         if data:
-            self._events.append(DataReceived(data))
+            self.events.append(DataReceived(data))
         if body.fault is not None and not had_fault:
-            self._events.append(MessageFailed(FAULTS[body.fault].tagged(self._tag)))
+            self.events.append(MessageFailed(FAULTS[body.fault].tagged(self._tag)))
         if body.ended:
-            self._buffer = body.rest
+            self.unread = body.rest
             self._end_message(body.fault, body.size)
         return True
 
@@ -242,7 +248,7 @@ class ServerSession(ServerExtensions):
         self._body = None
         self._state = _MAIL
         if fault is None:
-            self._events.append(MessageComplete(size))
+            self.events.append(MessageComplete(size))
             return
         self._clear_transaction()
         self._send(FAULTS[fault].tagged(self._tag))
@@ -252,16 +258,17 @@ class ServerSession(ServerExtensions):
     # --- the command phase ------------------------------------------------------------------
 
     def _read_command(self) -> bool:
-        buffer, start = self._buffer, self._start
+        buffer, start = self.unread, self._start
+        size = len(buffer)
         end = buffer.find(b"\n", start, start + self._limits.command_bytes) + 1
         if not end:
             limit = self._command_limit()
             end = buffer.find(b"\n", start, start + limit) + 1
             if not end:
                 return self._half_a_command(limit)
-        if end == len(buffer):
+        if end == size:
             line = buffer[start:]  # no copy if this is all
-            self._buffer, self._start = b"", 0
+            self.unread, self._start = b"", 0
         else:
             line = buffer[start:end]
             self._start = end
@@ -270,7 +277,7 @@ class ServerSession(ServerExtensions):
                 self._on_data("DATA", b"")
             elif line == _RSET_LINE:
                 self._on_rset("RSET", b"")
-            elif not self._obey_simple(line):
+            elif not self._obey_simple(line, end - start):
                 self._obey(line)
         except RefusedError as refused:
             self._refuse(refused.reply)
@@ -279,28 +286,31 @@ class ServerSession(ServerExtensions):
     def _command_limit(self) -> int:
         """Bytes in a command line: more where what is secret may stand in it."""
         start = self._start
-        if self._offer.capabilities.auth and self._buffer[start : start + 5].upper() == b"AUTH ":
+        if self._offer.capabilities.auth and self.unread[start : start + 5].upper() == b"AUTH ":
             return RESPONSE_BYTES
         return self._limits.command_bytes
 
     def _half_a_command(self, limit: int) -> bool:
-        if data_is_tls(self._buffer, self._start):
+        if data_is_tls(self.unread, self._start):
             self._abuse(NOT_TLS)
             return True
-        if len(self._buffer) - self._start < limit:
+        if len(self.unread) - self._start < limit:
             return False
         self._abuse(ENDLESS)
         return True
 
-    def _obey_simple(self, line: bytes) -> bool:
+    def _obey_simple(self, line: bytes, size: int) -> bool:
         """Obey a MAIL or RCPT in the commonest form; False: the long way has to be gone."""
         found = simple_command(line)
         if found is None:
             return False
-        verb, raw, local, domain, rest = found.groups()
-        if len(local) > self._limits.local_part_bytes or len(domain) > LABEL_BYTES:
+        is_mail, raw, local, domain, rest = found.groups()
+        # Nothing in a line is longer than the line.
+        if size > self._limits.local_part_bytes and len(local) > self._limits.local_part_bytes:
             return False
-        if len(verb) == _MAIL_LETTERS:
+        if size > LABEL_BYTES and len(domain) > LABEL_BYTES:
+            return False
+        if is_mail:
             if self._state is not _READY:
                 return False
             self._take_sender(
@@ -337,7 +347,7 @@ class ServerSession(ServerExtensions):
                 self._refuse(REFUSALS.get(verb, UNKNOWN))
 
     def _on_hello(self, verb: str, argument: bytes) -> None:
-        if self._buffer and self._limits.forbid_pipelined_hello:
+        if self.unread and self._limits.forbid_pipelined_hello:
             self._abuse(EARLY)
             return
         if not _is_name(argument) or len(argument) > self._limits.hello_bytes:
@@ -350,8 +360,8 @@ class ServerSession(ServerExtensions):
         )
         self.hello_name, self.esmtp = argument, verb == "EHLO"
         # The client's name is not repeated: nothing that it says needs to come back to it.
-        self._out += offer.ehlo if self.esmtp else offer.helo
-        self._events.append(HelloReceived(verb, argument))
+        self.out += offer.ehlo if self.esmtp else offer.helo
+        self.events.append(HelloReceived(verb, argument))
 
     def _on_mail(self, verb: str, argument: bytes) -> None:
         if self._state is not _READY:
@@ -373,8 +383,8 @@ class ServerSession(ServerExtensions):
             return
         self.smtputf8 = smtputf8
         self._state = _MAIL
-        self._out += b"250 2.1.0 Ok\r\n"
-        self._events.append(SenderGiven(path, parameters))
+        self.out += b"250 2.1.0 Ok\r\n"
+        self.events.append(SenderGiven(path, parameters))
 
     def _on_rcpt(self, verb: str, argument: bytes) -> None:
         if self._state is not _MAIL:
@@ -395,7 +405,7 @@ class ServerSession(ServerExtensions):
             self._send(TOO_MANY_RECIPIENTS.tagged(self._tag))
             return
         self._recipients += 1
-        self._events.append(RecipientGiven(path, parameters))
+        self.events.append(RecipientGiven(path, parameters))
 
     def _read_path(
         self, verb: str, keyword: bytes, argument: bytes, *, smtputf8: bool
@@ -423,7 +433,7 @@ class ServerSession(ServerExtensions):
             self._any_temporary = True
 
     def _on_data(self, _verb: str, argument: bytes) -> None:
-        if self._buffer and self._limits.forbid_early_talk:
+        if self.unread and self._limits.forbid_early_talk:
             # DATA ends a group of pipelined commands (RFC 2920, section 3.1).
             self._abuse(EARLY)
         elif argument:
@@ -431,7 +441,7 @@ class ServerSession(ServerExtensions):
         elif self._state is State.CHUNKS:
             self._refuse(NOT_NOW)
         elif self._accepted:
-            self._events.append(DataRequested())
+            self.events.append(DataRequested())
         # A pipelining client asks even if every RCPT failed (RFC 2920, section 3.1). It must hear
         # from this reply, too, whether another try makes sense.
         elif self._any_permanent or self._any_temporary:
@@ -444,7 +454,7 @@ class ServerSession(ServerExtensions):
             self._refuse(NO_PARAMETERS)
             return
         if not self.in_transaction:
-            self._events.append(TransactionReset())
+            self.events.append(TransactionReset())
         self._leave_transaction()
         self._idle(b"250 2.0.0 Ok\r\n")
 
@@ -461,7 +471,7 @@ class ServerSession(ServerExtensions):
         self._idle(b"214 2.0.0 See RFC 5321\r\n")
 
     def _on_quit(self, _verb: str, _argument: bytes) -> None:
-        self._out += b"221 2.0.0 Bye\r\n"
+        self.out += b"221 2.0.0 Bye\r\n"
         self._end(EndReason.QUIT)
 
     _handlers: ClassVar[dict[str, Callable[["ServerSession", str, bytes], None]]] = {

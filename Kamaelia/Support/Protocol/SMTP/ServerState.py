@@ -53,8 +53,9 @@ class Wait(Enum):
 class ServerState:
     """The state of one server session; nothing here reads what the client says.
 
-    `waiting`, `closed` and `errors` are for owners to read, after each command and so without the
-    call of a property; nobody else sets them.
+    `waiting`, `closed`, `errors`, `unread`, `events`, `eof` and `out` are for owners to read, after
+    each command and so without the call of a property; nobody else sets them, but that an owner may
+    empty `out` by itself.
 
     hostname: ASCII, the name that we greet with. capabilities: asked at each EHLO. tag: stands in
     our refusals, so that a postmaster can find the session in the log. xclient_allowed: the client
@@ -64,7 +65,7 @@ class ServerState:
 
     __slots__ = (
         *("_ask_capabilities", "_hostname", "_limits", "_offer", "_tag", "_xclient_allowed"),
-        *("_buffer", "_eof", "_events", "_greeting", "_out", "_start", "_state", "_wait"),
+        *("_greeting", "_start", "_state", "_wait", "eof", "events", "out", "unread"),
         *("_accepted", "_any_permanent", "_any_temporary", "_body", "_chunks", "_recipients"),
         *("_auth_failures", "_idle_commands"),
         *("authenticated", "closed", "errors", "esmtp", "hello_name", "smtputf8", "tls", "waiting"),
@@ -91,11 +92,12 @@ class ServerState:
         self.waiting = False  # whether an event waits for its `reply`: do not feed more
         self.closed = False  # whether to close the connection once `data_to_send` has been sent
         self._greeting = b""
-        self._events: list[ServerEvent] = []  # never more than three: a deque would be larger
-        self._out = b""  # a few replies: to add one to another costs less than a list and a join
-        self._buffer = b""  # always empty when everything in it was read
+        self.events: list[ServerEvent] = []  # never more than three: a deque would be larger
+        # What `data_to_send` will return: to add a reply to another costs less than list and join.
+        self.out = b""
+        self.unread = b""  # what the client has sent; always empty when all of it was read
         self._start = 0  # where the first unread command begins
-        self._eof = False
+        self.eof = False
         self._idle_commands = self._auth_failures = 0
         # Since the last accepted message; an owner may answer slowly after a few.
         self.errors = 0
@@ -142,37 +144,32 @@ class ServerState:
     @property
     def has_event(self) -> bool:
         """Whether another event follows the last one, without more data or a reply."""
-        return bool(self._events)
+        return bool(self.events)
 
     def forbid_xclient(self) -> None:
         """It is no front that we speak with, but a client of its."""
         self._xclient_allowed = False
 
-    @property
-    def has_unread(self) -> bool:
-        """Whether the client has sent more than was read: it does not wait for each reply."""
-        return bool(self._buffer)
-
     def data_to_send(self) -> bytes:
         """Return what is to go to the client, once."""
-        data, self._out = self._out, b""
+        data, self.out = self.out, b""
         return data
 
     def close(self, reply: Reply) -> None:
         """End the session from any state, for instance with 421 after a time-out."""
         if not self.closed:
-            self._events.clear()
+            self.events.clear()
             self._send(reply)
             self._close()
 
     # --- replies and ends -------------------------------------------------------------------
 
     def _send(self, reply: Reply) -> None:
-        self._out += reply.to_wire()
+        self.out += reply.wire or reply.to_wire()
 
     def _idle(self, wire: bytes) -> None:
         """Answer a command that brings nothing forward; beyond some it counts as an error."""
-        self._out += wire
+        self.out += wire
         self._idle_commands += 1
         if self._idle_commands > self._limits.max_idle_commands:
             self._count_error()
@@ -195,11 +192,11 @@ class ServerState:
         self._end(EndReason.ABUSE)
 
     def _end(self, reason: EndReason) -> None:
-        self._events.append(SessionEnded(reason, in_data=self.in_data))
+        self.events.append(SessionEnded(reason, in_data=self.in_data))
         self._close()
 
     def _close(self) -> None:
         self._state = State.CLOSED
         self.closed, self.waiting = True, False
         self._wait = self._body = self._chunks = None
-        self._buffer, self._start = b"", 0
+        self.unread, self._start = b"", 0

@@ -3,6 +3,7 @@
 import gc
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -208,6 +209,51 @@ def test_too_many_clients_are_told_so_instead_of_a_greeting(
     assert first.is_closed()
     grey.until(lambda: grey.server.connections == 1)
     assert grey.client().banner.startswith("220 ")
+
+
+def refuse(grey: Grey, count: int) -> None:
+    for _ in range(count):
+        assert grey.client().banner.startswith("421 4.3.2 too many connections")
+
+
+def refusals(grey: Grey) -> list[str]:
+    return [text.split(", ")[0] for text in grey.log.texts if text.startswith("refused ")]
+
+
+def test_the_end_of_a_flood_is_logged_when_its_time_has_come(
+    mail_server: MailServer, start_grey: StartGrey
+) -> None:
+    clock = FakeClock(50.0)
+    grey = start_grey(mail_server(), monotonic=clock, max_connections=1)
+    grey.client()
+    refuse(grey, 4)
+    clock.advance(59)
+    grey.settle()
+    one = "refused 1 connection: too many connections"
+    assert refusals(grey) == [one]
+    clock.advance(62)  # nobody has come meanwhile: it is looked at once a minute
+    more = "refused 3 connections: too many connections"
+    grey.until(lambda: refusals(grey) == [one, more])
+    clock.advance(300)
+    grey.settle()
+    assert refusals(grey) == [one, more]
+
+
+@pytest.mark.parametrize("how", ["end", "reload"])
+def test_what_was_refused_and_not_logged_yet_is_logged_at_the_end(
+    mail_server: MailServer, start_grey: StartGrey, how: str
+) -> None:
+    grey = start_grey(mail_server(), max_connections=1)
+    client = grey.client()
+    refuse(grey, 3)
+    if how == "end":
+        grey.shut_down()
+        grey.wait_for_end()
+    else:
+        grey.call(lambda: grey.server.reload(replace(grey.server.config, serverid="new")))
+        client.close()  # the last that has the configuration of before
+        grey.until(lambda: len(grey.server._eras) == 1)
+    assert refusals(grey)[1:] == ["refused 2 connections: too many connections"]
 
 
 def test_two_hundred_clients_at_once_are_served_and_leave_nothing(

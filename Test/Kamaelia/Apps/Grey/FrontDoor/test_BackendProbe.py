@@ -12,6 +12,7 @@ from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import SOON, BackendProbe
 from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool, RelaySettings
+from Kamaelia.Protocol.SMTPClient import SMTPClientSession
 from Test.Kamaelia.Apps.Grey.support import EHLO, Act, Answer, FakeServer, Gate
 from Test.Kamaelia.network import Script, World
 
@@ -134,6 +135,37 @@ def test_trouble_is_said_once_and_its_end_once(
     assert all(text.isprintable() and len(text) < 600 for text in caplog.messages)
     if answers["BANNER" if "BANNER" in answers else "EHLO"] == b"554 go away\r\n":
         assert "554 go away" in caplog.messages[0]
+
+
+def fail(*_: object) -> None:
+    raise RuntimeError("a fault")
+
+
+@pytest.mark.parametrize("broken", ["_connect", "_receive", "_collect_output", "_say_goodbye"])
+def test_a_fault_of_ours_is_one_question_without_an_answer(
+    world: World,
+    clock: FakeClock,
+    mail_server: MailServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    broken: str,
+) -> None:
+    server = mail_server()
+    monkeypatch.setattr(SMTPClientSession, broken, fail)
+
+    def script() -> Script:
+        probe, backend = start(world, server.address)
+        yield from world.until(lambda: probe._reachable is not None)
+        yield from rests(world, probe)
+        monkeypatch.undo()
+        clock.advance(301)
+        yield from world.until(lambda: backend.known)
+        yield from rests(world, probe)
+        assert not probe._isStopped()
+        yield from end(world, probe)
+
+    world.play(script())
+    assert sum("asking mail server" in text for text in caplog.messages) == 1
 
 
 def test_what_it_offered_last_is_believed_while_it_is_away(

@@ -231,6 +231,18 @@ def test_who_has_no_failures_has_no_change_by_a_success() -> None:
     assert made.succeeded(server) is None
 
 
+def test_it_is_known_how_many_servers_have_failed_since_they_were_of_use() -> None:
+    made, (first, second) = backends(BackendRule("a", 25), BackendRule("b", 25))
+    known = [made.failing]
+    for server in (first, first, first, first, second):  # the fourth finds the circuit open
+        made.failed(server, 0.0)
+        known.append(made.failing)
+    for server in (first, first, second):
+        made.succeeded(server)
+        known.append(made.failing)
+    assert known == [0, 1, 1, 1, 1, 2, 1, 1, 0]
+
+
 def test_exactly_one_session_tries_a_server_that_may_be_back() -> None:
     made, server = one()
     fail(made, server, 0.0, 0.0, 0.0)

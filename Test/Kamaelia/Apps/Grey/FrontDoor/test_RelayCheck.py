@@ -12,7 +12,7 @@ import pytest
 from Kamaelia.Apps.Grey.Core.Modes import ClientInfo, ServerProtocol, ServerTLS
 from Kamaelia.Apps.Grey.FrontDoor.RelayCheck import Findings, examine, probe, shown
 from Test.Kamaelia import tls
-from Test.Kamaelia.Apps.Grey.support import Act, FakeServer
+from Test.Kamaelia.Apps.Grey.support import OK, Act, FakeServer
 
 MailServer = Callable[..., FakeServer]
 DENIED = b"554 5.7.1 <relay-test@example.net>: Relay access denied\r\n"
@@ -138,8 +138,31 @@ def test_a_relay_for_bounces_alone_is_one(mail_server: MailServer) -> None:
     assert "from <> for" in problem
 
 
-def test_a_deferral_is_a_refusal(mail_server: MailServer) -> None:
-    assert probe(before(mail_server(RCPT=b"450 4.7.1 later\r\n"))) == []
+LATER = b"450 4.7.1 greylisted\x1b, later\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"RCPT": LATER},
+        {"RCPT": [LATER, DENIED]},
+        {"RCPT": [DENIED, LATER]},
+        {"MAIL": [LATER, OK], "RCPT": DENIED},
+        {"MAIL": LATER},
+    ],
+)
+def test_a_deferral_is_no_answer(mail_server: MailServer, said: dict[str, bytes]) -> None:
+    findings = examine(before(mail_server(**said)))
+    assert findings.problems == []
+    (warning,) = findings.warnings
+    assert "could not be found out" in warning
+    assert "'450 4.7.1 greylisted?, later'" in warning
+    assert "kamaelia-grey -c" in warning
+
+
+def test_a_deferral_does_not_hide_that_another_sender_is_relayed(mail_server: MailServer) -> None:
+    findings = examine(before(mail_server(RCPT=[LATER, OK])))
+    assert "from <> for" in findings.problems[0]
 
 
 def test_a_server_that_takes_no_sender_is_not_known_to_be_good(mail_server: MailServer) -> None:

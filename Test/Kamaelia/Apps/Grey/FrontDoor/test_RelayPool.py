@@ -1,6 +1,7 @@
 """Connections to the mail servers: lent, kept, given up; see test_SMTPProxy_backends.py for what a
 client hears of it."""
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -11,10 +12,16 @@ from hypothesis import strategies as st
 from Axon.Component import component
 from Axon.Ipc import producerFinished
 from Axon.Microprocess import microprocess
+from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.Core.Modes import ClientInfo
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
-from Kamaelia.Apps.Grey.FrontDoor.RelayPool import ClientFacts, RelayPool, RelaySettings
+from Kamaelia.Apps.Grey.FrontDoor.RelayPool import (
+    KEPT_SECONDS,
+    ClientFacts,
+    RelayPool,
+    RelaySettings,
+)
 from Kamaelia.Protocol.SMTPClient import SMTPClientSession
 from Kamaelia.Support.Protocol.ProxyHeader import (
     LOCAL_V2,
@@ -23,7 +30,7 @@ from Kamaelia.Support.Protocol.ProxyHeader import (
 from Kamaelia.Support.Protocol.SMTP.ClientSession import ClientSession
 from Kamaelia.Support.Protocol.SMTP.Xclient import encode_description, parse_xclient
 from Test.Kamaelia.Apps.Grey.servers import AbleServer, free_port
-from Test.Kamaelia.Apps.Grey.support import MAIL, RCPT, Client, Grey
+from Test.Kamaelia.Apps.Grey.support import LETTER, MAIL, RCPT, Client, Grey
 from Test.Kamaelia.shutdown import Ends
 
 Server = Callable[..., AbleServer]
@@ -180,6 +187,119 @@ def test_a_fresh_one_is_not_one_that_was_kept(able_server: Server, start_grey: S
 
     assert grey.call(lambda: take(fresh=True)) == (False, 1)
     assert grey.call(lambda: take(fresh=False)) == (True, 0)
+
+
+# ---- lent, and not used
+
+
+def wait_seconds(grey: Grey, clock: FakeClock, seconds: int) -> None:
+    for _ in range(seconds):
+        clock.advance(1)
+        grey.settle()
+
+
+def lent(grey: Grey) -> int:
+    return grey.call(lambda: grey.server.pool.lent)
+
+
+def test_who_stays_after_a_mail_gives_its_relay_back_and_has_one_again_for_the_next(
+    able_server: Server, start_grey: StartGrey
+) -> None:
+    clock = FakeClock(100.0)
+    server = able_server()
+    grey = start_grey(server, monotonic=clock, backend_connections_kept=2)
+    client = grey.client().to_data()
+    assert client.deliver().startswith("250")
+    wait_seconds(grey, clock, 4)
+    assert lent(grey) == 1  # the next mail mostly comes at once
+    wait_seconds(grey, clock, 3)
+    assert lent(grey) == 0
+    assert grey.call(lambda: grey.server.pool.kept) == 1
+    assert client.ask(b"NOOP\r\n").startswith("250")
+    assert client.to_data().deliver().startswith("250")
+    assert len(server.visits) == 1  # the same, from among those that are kept
+    wait_seconds(grey, clock, 7 + int(KEPT_SECONDS) + 1)
+    assert server.visit().ended.wait(15)
+    assert server.visit().how == "quit"
+    assert client.to_data().deliver().startswith("250")
+    assert len(server.messages) == 3
+
+
+@pytest.mark.parametrize("info", [ClientInfo.XCLIENT, ClientInfo.PROXY2])
+def test_a_relay_that_nobody_else_can_have_is_given_back_too(
+    able_server: Server, start_grey: StartGrey, info: ClientInfo
+) -> None:
+    clock = FakeClock(100.0)
+    offer = b"250-mail.example.org\r\n250 XCLIENT NAME ADDR PORT PROTO HELO\r\n"
+    server = able_server(EHLO=offer, proxy=info is ClientInfo.PROXY2)
+    grey = start_grey(server, monotonic=clock, client_info=info)
+    client = grey.client()
+    for number in (0, 1):
+        assert client.to_data().deliver().startswith("250")
+        wait_seconds(grey, clock, 7)
+        assert lent(grey) == 0
+        assert server.visit(number).ended.wait(15)
+        assert server.visit(number).how == "quit"
+
+
+def test_who_is_in_the_middle_of_a_mail_keeps_its_relay(
+    able_server: Server, start_grey: StartGrey
+) -> None:
+    clock = FakeClock(100.0)
+    server = able_server()
+    grey = start_grey(server, monotonic=clock)
+    client = grey.client().begin()
+    assert client.ask(RCPT).startswith("250")
+    for step in (b"NOOP\r\n", b"DATA\r\n", LETTER + b".\r\n"):
+        wait_seconds(grey, clock, 20)
+        assert lent(grey) == 1
+        assert client.ask(step)[:3] in ("250", "354")
+    assert len(server.messages) == 1
+    wait_seconds(grey, clock, 7)
+    assert lent(grey) == 0
+
+
+def test_who_has_a_mail_every_few_seconds_keeps_its_relay(
+    able_server: Server, start_grey: StartGrey
+) -> None:
+    clock = FakeClock(100.0)
+    server = able_server()
+    grey = start_grey(server, monotonic=clock)
+    client = grey.client()
+    for _ in range(6):
+        assert client.to_data().deliver().startswith("250")
+        wait_seconds(grey, clock, 4)
+    assert lent(grey) == 1
+    assert len(server.visits) == 1
+
+
+def test_one_whose_server_has_hung_up_is_given_back(
+    able_server: Server, start_grey: StartGrey
+) -> None:
+    clock = FakeClock(100.0)
+    server = able_server()
+    grey = start_grey(server, monotonic=clock)
+    client = grey.client().to_data()
+    assert client.deliver().startswith("250")
+    server.visit().sock.shutdown(socket.SHUT_RDWR)
+    wait_seconds(grey, clock, 8)
+    assert lent(grey) == 0
+    assert client.to_data().deliver().startswith("250")
+
+
+def test_nobody_is_asked_for_what_it_does_not_keep(
+    able_server: Server, start_grey: StartGrey
+) -> None:
+    """A verifier's question has an end of its own."""
+    clock = FakeClock(100.0)
+    grey = start_grey(able_server(), monotonic=clock)
+    pool, desk = grey.server.pool, Desk()
+    assert grey.call(lambda: pool.take(desk, "example.org", None, set())) is not None
+    wait_seconds(grey, clock, 20)
+    assert lent(grey) == 1
+    grey.call(lambda: pool.give_back(desk))
+    wait_seconds(grey, clock, 2)
+    assert grey.call(lambda: pool._sweeper) is None  # nothing to look at: nobody looks
 
 
 # ---- faults of ours

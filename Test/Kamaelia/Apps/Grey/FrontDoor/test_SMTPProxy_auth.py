@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Internet.TCPClient import TCPClient
 from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
@@ -97,6 +98,29 @@ def test_a_dialogue_of_several_lines_is_handed_on(
     assert client.ask(SECRET + b"\r\n") == "235 ok"
     assert server.responses == [b"YW5uYQ==", SECRET]
     assert_secret(grey)
+
+
+def test_who_logs_in_keeps_its_server_however_long_it_is_silent(
+    able_server: Server, under_tls: LoggingIn
+) -> None:
+    clock = FakeClock(100.0)
+    server = able_server(
+        EHLO=WITH_AUTH, AUTH=b"334 VXNlcm5hbWU6\r\n", RESPONSE=b"235 2.7.0 welcome\r\n"
+    )
+    grey, client = under_tls(server, monotonic=clock)
+    for line, code in (
+        (b"AUTH LOGIN\r\n", "334"),
+        (b"YW5uYQ==\r\n", "235"),
+        (b"NOOP\r\n", "250"),
+        (MAIL, "250"),
+        (FOREIGN, "250"),
+    ):
+        assert client.ask(line).startswith(code)
+        for _ in range(20):
+            clock.advance(1)
+            grey.settle()
+        assert grey.call(lambda: grey.server.pool.lent) == 1
+    assert len(server.visits) == 1
 
 
 def test_a_second_message_goes_over_the_same_login(

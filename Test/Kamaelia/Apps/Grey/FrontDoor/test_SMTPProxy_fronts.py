@@ -240,6 +240,15 @@ def test_a_front_says_whose_mail_it_is(able_server: Server, start_grey: StartGre
     assert client_in_log(grey, client) == "192.0.2.7"
 
 
+def test_a_front_says_it_in_several_commands(able_server: Server, start_grey: StartGrey) -> None:
+    grey = start_grey(able_server(), xclient_from=FRONTS)
+    client = grey.client(FRONT)
+    assert xclient(client, b"NAME=mx.example.net ADDR=192.0.2.7").startswith("220 ")
+    assert client.ask(b"XCLIENT HELO=mx.example.net\r\n").startswith("220 ")
+    assert client.ask(MAIL).startswith("503 ")
+    assert client_in_log(grey, client) == "192.0.2.7"
+
+
 def test_a_front_says_it_for_one_client_after_the_other(
     able_server: Server, start_grey: StartGrey
 ) -> None:

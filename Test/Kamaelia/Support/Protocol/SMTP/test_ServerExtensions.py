@@ -256,6 +256,19 @@ def test_a_front_says_for_whom_it_speaks(serve: Serve) -> None:
     assert talk.feed(MAIL, EHLO, MAIL).codes == [503, 250, 250]
 
 
+def test_a_front_may_say_it_in_several_commands(serve: Serve) -> None:
+    talk = serve(capabilities=OFFER, xclient_allowed=True)
+    lines = (b"XCLIENT NAME=a.example\r\n", b"XCLIENT PORT=25\r\n", b"XCLIENT ADDR=192.0.2.7\r\n")
+    # The second is one that was not offered; and only a new EHLO offers all the rest again.
+    assert talk.feed(*lines, MAIL, b"STARTTLS\r\n").codes == [220, 501, 220, 503, 503]
+    assert talk.events[-2:] == [
+        ClientDescribed({"NAME": "a.example"}),
+        ClientDescribed({"ADDR": "192.0.2.7"}),
+    ]
+    talk.fresh()
+    assert talk.feed(EHLO, MAIL, lines[2]).codes == [250, 250, 503]
+
+
 @pytest.mark.parametrize(
     ("lines", "code"),
     [
@@ -429,7 +442,7 @@ def test_a_message_that_is_too_large_is_refused_before_it_comes(serve: Serve, fi
     talk.feed(b"BDAT 99999999999999999999 LAST\r\n" + b"z" * 5_000)
     assert talk.codes == expected
     assert not talk.session.closed
-    assert len(talk.session._buffer) == 0
+    assert len(talk.session.unread) == 0
 
 
 def test_nothing_of_a_chunk_that_is_too_large_is_waited_for(serve: Serve) -> None:

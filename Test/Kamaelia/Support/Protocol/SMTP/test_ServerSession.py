@@ -281,7 +281,7 @@ def test_commands_behind_a_waiting_one_stay_in_the_buffer() -> None:
     for _ in range(3):
         assert session.next_event() is not None
     assert session.waiting
-    assert session.has_unread
+    assert session.unread
     assert session.next_event() is None
     session.data_to_send()
     session.reply(DEFER)
@@ -289,7 +289,7 @@ def test_commands_behind_a_waiting_one_stay_in_the_buffer() -> None:
     assert isinstance(session.next_event(), RecipientGiven)
     session.reply(REJECT)
     assert session.next_event() is None
-    assert not session.has_unread
+    assert not session.unread
     assert session.data_to_send() == DEFER.to_wire() + REJECT.to_wire() + b"250 2.0.0 Ok\r\n"
 
 
@@ -487,7 +487,7 @@ def test_a_command_line_of_the_longest_length_is_obeyed(serve: Serve) -> None:
 def test_an_endless_command_is_not_collected(serve: Serve) -> None:
     talk = serve(*[b"x"] * 5_000)
     assert talk.codes == [500]
-    assert talk.session._buffer == b""
+    assert talk.session.unread == b""
 
 
 @pytest.mark.parametrize("line", [b"NOOP\n", b"\n", b"MAIL FROM:<a@b>\n"])
