@@ -130,8 +130,10 @@ class Resolver(component):
             self._send_off()
             if stop and not (questions.unanswered or self._held or self.dataReady("inbox")):
                 return
-            overdue_at = questions.overdue_at
-            self.pause(None if overdue_at is None else max(0.0, overdue_at - self.now()))
+            if not self.dataReady("inbox") or self._held >= self.settings.waiting_limit:
+                # Else whoever heard an answer just now has asked again from there.
+                overdue_at = questions.overdue_at
+                self.pause(None if overdue_at is None else max(0.0, overdue_at - self.now()))
             yield 1
 
     def stop(self) -> None:

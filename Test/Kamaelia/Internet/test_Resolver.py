@@ -12,6 +12,7 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
+from Axon.AtOnce import act_at_once
 from Axon.Component import component
 from Axon.Ipc import shutdownMicroprocess
 from Axon.Testing import FakeClock
@@ -87,6 +88,21 @@ def ask(world: World, to: tuple[Resolver, Silent], name: str, kind: str = "A") -
     return answer
 
 
+class AsksOn(component):
+    """Asks for the next name in the moment in which it hears an answer."""
+
+    def __init__(self, resolver: Resolver, names: list[str]) -> None:
+        super().__init__()
+        self.heard: list[Answer] = []
+        self._resolver, self._names = resolver, names
+        act_at_once(self, "inbox", self._hear)
+
+    def _hear(self, answer: Answer) -> None:
+        self.heard.append(answer)
+        if self._names:
+            put(self._resolver, Question(self._names.pop(0), reply_to=(self, "inbox")))
+
+
 # ---- honest servers
 
 
@@ -125,6 +141,16 @@ def test_what_is_not_there_is_said(world: World, name: str, kind: str, failure: 
         to = resolver_for(world, ZoneServer(world, ZONE))
         answer = yield from ask(world, to, name, kind)
         assert (answer.records, answer.failure) == ((), failure)
+
+    world.play(script())
+
+
+def test_a_question_from_within_an_answer_is_not_forgotten(world: World) -> None:
+    def script() -> Script:
+        resolver, _ = resolver_for(world, ZoneServer(world, ZONE))
+        asker = AsksOn(resolver, ["alias.example.test", "two..dots", "www.example.test"])
+        put(resolver, Question("www.example.test", reply_to=(asker, "inbox")))
+        yield from world.until(lambda: len(asker.heard) == 4)
 
     world.play(script())
 
