@@ -1,0 +1,1 @@
+"""The access rules of greylist.conf, ready to be asked; see Rule.py."""
