@@ -159,6 +159,14 @@ def domain_or_any(text: str) -> str:
     return text if text == "*" else domain(text)
 
 
+def recipient(text: str) -> str:
+    """A recipient: an address, a domain, or all below a domain."""
+    local, at, rest = text.rpartition("@")
+    if at and (not local or len(local) > 64 or not local.isprintable() or " " in local):
+        raise BadValueError(f"{shown(text)} is no address", "write one such as anna@example.org")
+    return f"{local}{at}{domain(rest)}".lower()
+
+
 def certificate_name(text: str) -> str:
     """The name of a host, or *. and a domain for all hosts right below it."""
     if not text.startswith("*."):

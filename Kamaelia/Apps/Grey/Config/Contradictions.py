@@ -1,15 +1,15 @@
 """
 What two settings must not say together
 =======================================
-Each value of a file may be fine and the whole still be nonsense: a retry window that is over before
-the wait is, a real mail server that is ourselves. It is said here, once a file has been read, so
-that it comes with a line and a cure and not as a surprise at night.
+Each value of a file may be fine and the whole still be nonsense: more places reserved than there
+are, a real mail server that is ourselves. It is said here, once a file has been read, so that it
+comes with a line and a cure and not as a surprise at night.
 
 Example Usage
 -------------
->>> bad = Config(greylist_delay=60, retry_window=60)
+>>> bad = Config(log_to=LogTo.FILE)
 >>> [(names, cure) for names, message, cure in contradictions(bad)]
-[(('retry_window', 'greylist_delay'), 'make retry_window longer, or greylist_delay shorter')]
+[(('log_to', 'greylist_debuglog'), 'set greylist_debuglog, or log_to = stderr')]
 >>> list(contradictions(Config()))
 []
 
@@ -24,7 +24,7 @@ from itertools import combinations, product
 
 from Kamaelia.Apps.Grey.Config.Problem import shown
 from Kamaelia.Apps.Grey.Config.Schema import Config
-from Kamaelia.Apps.Grey.Core.Modes import ServerTLS
+from Kamaelia.Apps.Grey.Core.Modes import LogTo, ServerTLS
 
 LEAST_MEMORY = 64 << 20  # bytes that a process has in use before its first client comes
 
@@ -41,12 +41,12 @@ def contradictions(config: Config) -> Iterator[Found]:
 # ---- who could never get in
 
 
-def _times(config: Config) -> Iterator[Found]:
-    if config.retry_window <= config.greylist_delay:
+def _log(config: Config) -> Iterator[Found]:
+    if config.log_to is LogTo.FILE and config.greylist_debuglog is None:
         yield (
-            ("retry_window", "greylist_delay"),
-            "retry_window is over before greylist_delay is: no stranger could ever get in",
-            "make retry_window longer, or greylist_delay shorter",
+            ("log_to", "greylist_debuglog"),
+            "the log is to go to a file, and there is none",
+            "set greylist_debuglog, or log_to = stderr",
         )
 
 
@@ -180,7 +180,7 @@ def _files(config: Config) -> Iterator[Found]:
 
 
 _CHECKS: tuple[_Check, ...] = (
-    _times,
+    _log,
     _limits,
     _circles,
     _homeless_domains,

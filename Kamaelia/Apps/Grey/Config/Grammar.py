@@ -13,7 +13,8 @@ indented lines that follow, one row of words a line::
 
 What holds for both: `#` begins a comment at the start of a line and after white space; a
 backslash at the end of a line joins the next line to it; tabs and CRLF are white space. As in the
-first readers of this format an unquoted value ends at a second `=`, the rest is dropped.
+first readers of this format an unquoted value ends at a second `=`, the rest is dropped. Statements
+of other kinds begin with a word of a table, and look as milter-greylist has them (Config.Policy).
 
 Example Usage
 -------------
@@ -21,7 +22,7 @@ Example Usage
 >>> [statement.key.text for statement in statements(report, keys=["port", "listen"])]
 ['port', 'listen']
 
-How it works: comments and joins are blanked out first, offset for offset (`_mask`), so that no
+How it works: comments and joins are blanked out first, offset for offset (`masked`), so that no
 rule needs to know about them and every offset stays true. One look-ahead tells the forms apart;
 anything else goes by its first word through a table (`Switch`), which is where statements of
 other kinds join: one row, an element whose parse action returns the statement. `Recover`
@@ -68,7 +69,18 @@ class Block:
     rows: tuple[tuple[Word, ...], ...]
 
 
-Statement = Assignment | Block
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A statement of the table: its first word in lower case, where it begins and ends in the
+    text, and what its rule gave."""
+
+    keyword: str
+    at: int
+    end: int
+    parts: tuple[Any, ...]
+
+
+Statement = Assignment | Block | Other
 
 # First word, in lower case -> the rule of a statement that is neither of the two forms above.
 STATEMENTS: Mapping[str, pp.ParserElement] = MappingProxyType({})
@@ -88,7 +100,8 @@ def statements(
     explain = _Explainer(report, keys, table)
     statement = forms.assignment | forms.block | Switch(table, "a statement")
     item = (_EMPTY_LINES | Recover(statement + _LINE_END, explain)).parse_with_tabs()
-    for tokens, _, _ in item.scan_string(_mask(report.text), always_skip_whitespace=False):
+    text = masked(report.text, table)
+    for tokens, _, _ in item.scan_string(text, always_skip_whitespace=False):
         yield from tokens
 
 
@@ -103,8 +116,67 @@ _MASKED = re.compile(
 )
 
 
-def _mask(text: str) -> str:
-    return _MASKED.sub(lambda match: " " * len(match[0]) if match[1] else match[0], text)
+_HEAD = re.compile(
+    r"""([ \t\r]*)(?:([^\W\d][\w-]*)[ \t\r]*
+        (?:(?P<sign>=(?!=))|(?P<head>:[ \t\r]*(?:\#[^\n]*)?(?=\n|\Z)))?)?""",
+    re.VERBOSE,
+)
+_FORM = re.compile(
+    r"""(?:(?<![^\s={}])"(?:\\.|[^"\\\n])*+"
+         | \\[ \t\r]*(?:(?<=[ \t\r])\#[^\n]*)?\n
+         | (?<![^\s{}])\#[^\n]*
+         | [^\n])*+\n?""",
+    re.VERBOSE,
+)
+# In the statements of the table `#` needs no blank before it, a backslash hides whatever follows it
+# on its line, and both are harmless in a "string" or /expression/. A / behind a number or an
+# address begins no expression.
+_IN_OTHERS = r"""
+       "(?:\\.|[^"\\\n])*+"
+     | (?i:mx|subnetmatch6?)[ \t]*+:?[ \t]*+/[0-9]++
+     | [0-9a-fA-F:.]++(?:%\w++)?[ \t]*+/[0-9]{1,3}(?![^\s{}\#"])
+     | [0-9]++[kM]?[ \t]*+/[ \t]*+-?[0-9]++[smhdw]?(?![^\s{}\#"])
+     | (?<![A-Za-z0-9._+=-])/(?:\\.|[^/\\\n])++/
+     | [\w.:@+=!$%&'*?^`|~,<>-]++"""
+_HIDDEN = r"""
+       (?:(?<=[\s{}"])|(?!\#[^\s@"]{0,323}@))\#[^\n]*+
+     | \\[^\n]*+(?:\n|\Z)"""
+_OTHER = re.compile(
+    rf"(?:{_IN_OTHERS}|{_HIDDEN}|\{{(?:{_IN_OTHERS}|{_HIDDEN}|[^{{}}\"\\])*+\}}|[^\n])*+\n?",
+    re.VERBOSE,
+)
+_OTHERS_MASKED = re.compile(rf"{_IN_OTHERS}|({_HIDDEN}|\n)", re.VERBOSE)
+
+
+def masked(text: str, words: Collection[str] = ()) -> str:
+    """Blank out comments and joins, offset for offset. `words`: with which the statements of other
+    kinds begin; each of these is one line then, whose last character is a newline."""
+    parts: list[str] = []
+    at = 0
+    in_block = False
+    while at < len(text):
+        head = _HEAD.match(text, at)
+        indent, word, sign, block = head.group(1, 2, "sign", "head") if head else ("", "", "", "")
+        is_row = in_block and bool(indent)
+        is_other = bool(word) and not (sign or block or is_row) and word.lower() in words
+        match = (_OTHER if is_other else _FORM).match(text, at)
+        end = match.end() if match else len(text)
+        line = text[at:end]
+        if is_other:
+            body = line.removesuffix("\n")
+            parts += _OTHERS_MASKED.sub(_blanks, body), line[len(body) :]
+        else:
+            parts.append(_MASKED.sub(_blanks, line))
+        if block and not is_row:
+            in_block = True
+        elif in_block and not indent and parts[-1].strip():
+            in_block = False
+        at = end
+    return "".join(parts)
+
+
+def _blanks(match: re.Match[str]) -> str:
+    return " " * len(match[0]) if match[1] else match[0]
 
 
 # --- the two parser elements that pyparsing lacks -----------------------------------------
@@ -269,7 +341,8 @@ class _Explainer:
             self._odd_start(text, loc)
         elif word[1].lower() in self._table:
             # A statement whose rule began: the rule knows best what was missing, and where.
-            self._report.add_at(self._skip_blanks(text, error.loc), error.msg)
+            cure = getattr(error, "cure", "")
+            self._report.add_at(self._skip_blanks(text, error.loc), error.msg, cure)
         elif word[1] in self._keys:
             self._key_without_sign(text, word)
         else:

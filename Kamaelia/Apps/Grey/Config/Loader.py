@@ -22,13 +22,24 @@ Read the configuration of this machine, or show what is wrong with it::
 import re
 import stat
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from Kamaelia.Apps.Grey.Config.Problem import ConfigError, Problem, Report
+from Kamaelia.Apps.Grey.Config.Problem import OS_ERROR, ConfigError, Problem, Report
 from Kamaelia.Apps.Grey.Config.Reader import configure
 from Kamaelia.Apps.Grey.Config.Schema import Config
 
-__all__ = ["SEARCH_PATH", "Config", "ConfigError", "Problem", "find", "load", "loads"]
+__all__ = [
+    "SEARCH_PATH",
+    "Config",
+    "ConfigError",
+    "Loaded",
+    "Problem",
+    "find",
+    "load",
+    "load_with_warnings",
+    "loads",
+]
 
 MAX_BYTES = 64 << 20
 
@@ -58,14 +69,28 @@ def _may_be_there(path: Path) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file means, and what is odd in it."""
+
+    config: Config
+    warnings: tuple[Problem, ...]
+
+
 def load(path: Path) -> Config:
     """Read a file; raise ConfigError with every problem of it."""
+    return load_with_warnings(path).config
+
+
+def load_with_warnings(path: Path, strict: bool = False) -> Loaded:
+    """The same, with what is odd but can be used. strict: what milter-greylist 4.6 itself would
+    refuse is a problem."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
-        raise ConfigError([Problem(str(path), 0, 0, "", message)]) from error
+        raise ConfigError([Problem(str(path), 0, 0, "", message, exit_code=OS_ERROR)]) from error
     if len(data) > MAX_BYTES:
         message = f"is larger than {MAX_BYTES >> 20} MiB: is this a greylist.conf?"
         raise ConfigError([Problem(str(path), 0, 0, "", message)])
@@ -78,16 +103,16 @@ def load(path: Path) -> Config:
             report.add_at(bad.start(), "this is not UTF-8", "save the file in the encoding UTF-8")
     else:
         report = Report(str(path), text)
-    return _finish(report)
+    return _finish(report, strict)
 
 
 def loads(text: str, name: str = "greylist.conf") -> Config:
     """Read a text; `name` stands for the file in messages."""
-    return _finish(Report(name, text))
+    return _finish(Report(name, text)).config
 
 
-def _finish(report: Report) -> Config:
-    config = configure(report)
+def _finish(report: Report, strict: bool = False) -> Loaded:
+    config = configure(report, strict)
     if report.problems:
         raise ConfigError(report.problems)
-    return config
+    return Loaded(config, tuple(report.warnings))

@@ -3,7 +3,8 @@ What is wrong with a configuration file, and where
 ==================================================
 A Problem names the file, line and column, shows the line with a caret under the place, and says
 what to do. A Report gathers the problems of one file, so that its author sees all of them at
-once and not one a run. A ConfigError carries them to whoever asked for the file.
+once and not one a run. A ConfigError carries them to whoever asked for the file. What is odd but
+can be used is a warning: the same form, in `Report.warnings`, and the file is good all the same.
 
 Lines and columns count from 1, columns count characters (a tab is one). The caret still stands
 under its place on a terminal: tabs are repeated, wide characters count twice and combining
@@ -27,12 +28,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_PROBLEMS = 100  # nobody reads further, and a file of noise must not fill the memory
+DATA_ERROR = 65  # EX_DATAERR of sysexits.h: what stands in the file is wrong
+OS_ERROR = 71  # EX_OSERR: it cannot be read; and, as it always was, a bad regular expression
 _SHOWN_BEFORE, _SHOWN_AFTER = 100, 60  # characters of a long line around the place
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake. Line 0: it concerns the file as a whole; `cure` may be empty."""
+    """One mistake. Line 0: it concerns the file as a whole; `cure` may be empty. `exit_code`: of
+    a program that cannot go on because of it."""
 
     path: str
     line: int
@@ -40,6 +44,7 @@ class Problem:
     source_line: str
     message: str
     cure: str = ""
+    exit_code: int = DATA_ERROR
 
     def __str__(self) -> str:
         if self.line == 0:
@@ -62,10 +67,12 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration cannot be used; `problems` says why, in the order of the file."""
+    """A configuration cannot be used; `problems` says why, in the order of the file. `exit_code`:
+    the highest of theirs."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.line, p.column)))
+        self.exit_code = max((problem.exit_code for problem in self.problems), default=DATA_ERROR)
         super().__init__(self.problems)  # the same argument again, so that it can be pickled
 
     def __str__(self) -> str:
@@ -79,6 +86,7 @@ class Report:
         self.path = path
         self.text = text
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self._lines = text.split("\n")
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
@@ -87,18 +95,34 @@ class Report:
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
-    def add(self, line: int, column: int, message: str, cure: str = "") -> None:
+    def add(
+        self, line: int, column: int, message: str, cure: str = "", exit_code: int = DATA_ERROR
+    ) -> None:
         """Note a problem; when there are too many, raise all of them."""
-        source_line = self._lines[line - 1].rstrip("\r") if line else ""
-        self.problems.append(Problem(self.path, line, column, source_line, message, cure))
+        self.problems.append(self._made(line, column, message, cure, exit_code))
         if len(self.problems) >= MAX_PROBLEMS:
             message = f"stopped after {MAX_PROBLEMS} problems: is this a greylist.conf?"
             self.problems.append(Problem(self.path, 0, 0, "", message))
             raise ConfigError(self.problems)
 
-    def add_at(self, offset: int, message: str, cure: str = "") -> None:
+    def add_at(
+        self, offset: int, message: str, cure: str = "", exit_code: int = DATA_ERROR
+    ) -> None:
         """Note a problem at an offset."""
-        self.add(*self.place(offset), message, cure)
+        self.add(*self.place(offset), message, cure, exit_code)
+
+    def warn(self, line: int, column: int, message: str, cure: str = "") -> None:
+        """Note what is odd but can be used; after MAX_PROBLEMS of them no more."""
+        if len(self.warnings) < MAX_PROBLEMS:
+            self.warnings.append(self._made(line, column, message, cure, 0))
+
+    def warn_at(self, offset: int, message: str, cure: str = "") -> None:
+        """The same at an offset."""
+        self.warn(*self.place(offset), message, cure)
+
+    def _made(self, line: int, column: int, message: str, cure: str, exit_code: int) -> Problem:
+        source_line = self._lines[line - 1].rstrip("\r") if line else ""
+        return Problem(self.path, line, column, source_line, message, cure, exit_code)
 
 
 def printable(text: str) -> str:

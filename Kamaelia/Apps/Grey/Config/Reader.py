@@ -3,6 +3,7 @@ Statements + table of settings -> Config
 ========================================
 Checks every statement against its row of Schema's table and reports every mistake at the word
 that is wrong. Nothing is raised for one: reading goes on, so that one run finds all of them.
+Statements of milter-greylist are Policy's; what they set counts as if `key = value` had.
 
 Example Usage
 -------------
@@ -19,36 +20,54 @@ from Kamaelia.Apps.Grey.Config.Contradictions import contradictions
 from Kamaelia.Apps.Grey.Config.Grammar import (
     Assignment,
     Block,
-    Statement,
+    Other,
     Word,
     did_you_mean,
     statements,
 )
+from Kamaelia.Apps.Grey.Config.Policy.Policy import PolicyReader, PolicyResult
+from Kamaelia.Apps.Grey.Config.Policy.StatementTable import STATEMENTS
 from Kamaelia.Apps.Grey.Config.Problem import Report, shown
 from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config
 from Kamaelia.Apps.Grey.Config.Setting import Kind, One, Rows, Setting
 from Kamaelia.Apps.Grey.Config.Values import BadValueError
 
+# What is read, and kept for a door that is not there yet.
+_LATER = {
+    "socket": "milters are not served yet",
+    **dict.fromkeys(
+        ("peers", "syncaddr", "syncsrcaddr", "syncmaxqlen"),
+        "records are not shared with other machines yet",
+    ),
+}
 
-def configure(report: Report) -> Config:
-    """Read the report's text. The Config is only good when the report has no problems."""
+
+def configure(report: Report, strict: bool = False) -> Config:
+    """Read the report's text. The Config is only good when the report has no problems. strict:
+    what milter-greylist 4.6 would refuse is a problem, too."""
     reader = _Reader(report)
-    for statement in statements(report, SETTINGS):
-        reader.take(statement)
-    return reader.config()
+    policy = PolicyReader(report, strict)
+    for statement in statements(report, SETTINGS, policy.table):
+        if isinstance(statement, Other):
+            policy.take(statement)
+        else:
+            reader.take(statement)
+    return reader.config(policy.finish(reader.values))
 
 
 class _Reader:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._places: dict[str, Word] = {}  # what the file sets, and where
-        self._values: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
 
-    def take(self, statement: Statement) -> None:
+    def take(self, statement: Assignment | Block) -> None:
         key = statement.key
         setting = SETTINGS.get(key.text)
         if setting is None:
-            self._wrong(key, f"unknown setting {shown(key.text)}", did_you_mean(key.text, SETTINGS))
+            known = STATEMENTS.get(key.text)
+            cure = f"write it like {known.usage}" if known else did_you_mean(key.text, SETTINGS)
+            self._wrong(key, f"unknown setting {shown(key.text)}", cure)
             return
         if first := self._places.get(key.text):
             message = f"{shown(key.text)} is set on line {first.line} already"
@@ -60,17 +79,32 @@ class _Reader:
         else:
             self._take_rows(setting, setting.shape, statement)
 
-    def config(self) -> Config:
-        config = Config(**self._values)
+    def config(self, policy: PolicyResult) -> Config:
+        self._take_policy(policy)
+        config = Config(**self.values)
         for names, message, cure in contradictions(config):
             # The defaults do not contradict each other, so one of the names is in the file. Where
             # one was refused and reported, its default says nothing about what was meant.
             named = [name for name in names if name in self._places]
-            if all(name in self._values for name in named):
+            if all(name in self.values for name in named):
                 self._wrong(self._places[named[0]], message, cure)
         return config
 
-    def _take_one(self, setting: Setting, shape: One[Any], statement: Statement) -> None:
+    def _take_policy(self, policy: PolicyResult) -> None:
+        for name, offset in policy.places.items():
+            if (why := _LATER.get(name)) is not None:
+                cure = "leave it: it harms nobody"
+                self._report.warn_at(offset, f"this has no effect: {why}", cure)
+            if first := self._places.get(name):
+                message = f"{shown(name)} is set on line {first.line} already"
+                self._report.add_at(offset, message, "keep one of the two")
+            else:
+                self._places[name] = Word(name, *self._report.place(offset))
+        self.values.update(policy.values)
+        self.values["access_rules"] = policy.rules
+        self.values["definitions"] = policy.definitions
+
+    def _take_one(self, setting: Setting, shape: One[Any], statement: Assignment | Block) -> None:
         if isinstance(statement, Block):
             cure = f'write "{setting.name} = " and the value on the same line'
             self._wrong(statement.key, f"{shown(setting.name)} takes one value, not a list", cure)
@@ -81,9 +115,9 @@ class _Reader:
             return
         found = self._value(shape.kind, word)
         if found:
-            self._values[setting.name] = found[0]
+            self.values[setting.name] = found[0]
 
-    def _take_rows(self, setting: Setting, shape: Rows[Any], statement: Statement) -> None:
+    def _take_rows(self, setting: Setting, shape: Rows[Any], statement: Assignment | Block) -> None:
         if isinstance(statement, Assignment):
             rows: Sequence[tuple[Word, ...]] = [statement.words] if statement.words else []
             place, may_be_empty = statement.value, shape.may_be_empty
@@ -99,7 +133,7 @@ class _Reader:
         read = [self._row(setting, shape, row) for row in rows]
         whole = [row for row in read if row is not None]
         if len(whole) == len(read):
-            self._values[setting.name] = shape.collect(whole)
+            self.values[setting.name] = shape.collect(whole)
 
     def _row(self, setting: Setting, shape: Rows[Any], words: tuple[Word, ...]) -> list[Any] | None:
         if len(words) != len(shape.columns):

@@ -12,7 +12,7 @@ settings may not say together is in Contradictions.
 Example Usage
 -------------
 >>> Config().greylist_delay, SETTINGS["greylist_delay"].default
-(60, '60s')
+(1800, '30m')
 >>> str(SETTINGS["port"].shape)
 'a number from 1 to 65535'
 """
@@ -20,7 +20,7 @@ Example Usage
 # are frozen.
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -39,7 +39,20 @@ from Kamaelia.Apps.Grey.Config.Setting import (
     switch,
     text_or_none,
 )
-from Kamaelia.Apps.Grey.Core.Modes import ClientInfo, ServerProtocol, ServerTLS, Verify
+from Kamaelia.Apps.Grey.Core.Access.Definitions import Definitions
+from Kamaelia.Apps.Grey.Core.Access.Rule import Rule
+from Kamaelia.Apps.Grey.Core.Modes import (
+    ClientInfo,
+    KeyKind,
+    LogFormat,
+    LogTo,
+    LookupFailure,
+    Mode,
+    Report,
+    ServerProtocol,
+    ServerTLS,
+    Verify,
+)
 from Kamaelia.Apps.Grey.Core.Networks import Network, Networks
 from Kamaelia.Apps.Grey.Core.Types import FailMode, HeloRule, TripleRule
 
@@ -54,6 +67,19 @@ _FILE = Values.Plain("a file", Values.path)
 
 def _networks(read: Callable[[str], Network]) -> Rows[Networks]:
     return Rows({"network": Values.Plain("a network", read)}, lambda rows: Networks(firsts(rows)))
+
+
+_RECIPIENTS: Rows[tuple[str, ...]] = Rows(
+    {"recipient": Values.Plain("an address, a domain or .domain", Addresses.recipient)},
+    lambda rows: tuple(firsts(rows)),
+)
+_ZONES: Rows[tuple[tuple[str, Network], ...]] = Rows(
+    {
+        "zone": Values.Plain("a domain", Addresses.domain),
+        "answers": Values.Plain("an address or network in 127.0.0.0/8", Addresses.network),
+    },
+    lambda rows: tuple((row[0], row[1]) for row in rows),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +217,75 @@ class Config:
     )
 
     # --- how ---
-    greylist_delay: int = seconds("60s", "a retry gets in when this time is over")
-    retry_window: int = seconds("24h", "a retry later than this counts as a first try", _YEAR)
+    greylist_mode: Mode = choice(Mode, "all", "whom greylisting is for")
+    greylist_delay: int = seconds("30m", "a retry gets in when this time is over")
+    worst_delay: int = seconds("4m", "the same for those that look worst, in mode suspicious")
+    retry_window: int = seconds("5d", "a retry so long after that counts as a first try", _YEAR)
     pass_lifetime: int = seconds(
-        "36d", "who got in stays known this long; each mail renews it", 10 * _YEAR
+        "1d", "who got in stays known this long; each mail renews it", 10 * _YEAR, minimum=0
     )
-    network_prefix4: int = number(
-        8, 32, "24", "IPv4 clients that share this many bits count as one"
+    network_prefix4: int = number(0, 32, "32", "IPv4 clients that share this many bits are one")
+    network_prefix6: int = number(0, 128, "128", "IPv6 clients that share this many bits are one")
+    key_order: tuple[KeyKind, ...] = setting(
+        Rows(
+            {"kind": Values.Choice(KeyKind)}, lambda rows: tuple(firsts(rows)), may_be_empty=False
+        ),
+        "network",
+        "what stands for a client when its retry is looked for; the first that there is",
     )
-    network_prefix6: int = number(
-        16, 128, "64", "IPv6 clients that share this many bits count as one"
+    normalise_senders: bool = switch(
+        "no", "take senders that differ in a counter, a bounce id or an extension for one"
     )
+    client_passes: int = number(
+        0, 1000, "0", "a client so many of whose senders have passed is known; 0: never"
+    )
+    client_abuse: int = number(
+        1, 100, "50", "but not if this share of what it sent, in percent, never came back"
+    )
+    never_whitelist: Networks = setting(
+        _networks(Addresses.network), "", "clients that never become known as a whole"
+    )
+    greylist_only_for: tuple[str, ...] = setting(
+        _RECIPIENTS, "", "the only recipients, or domains, whose mail is greylisted"
+    )
+    never_greylist_for: tuple[str, ...] = setting(
+        _RECIPIENTS, "", "recipients, or domains, whose mail is never greylisted"
+    )
+    suspicious_lists: tuple[tuple[str, Network], ...] = setting(
+        _ZONES, "", "DNS lists of clients that look bad, in mode suspicious"
+    )
+    trusted_lists: tuple[tuple[str, Network], ...] = setting(
+        _ZONES, "", "DNS lists of clients that are let in at once"
+    )
+    big_senders: tuple[str, ...] = setting(
+        Rows(
+            {"domain": Values.Plain("a domain", Addresses.domain)},
+            lambda rows: tuple(firsts(rows)),
+        ),
+        "",
+        "domains whose SPF records say which networks are let in at once",
+    )
+    big_senders_refresh: int = seconds("1d", "how often those records are asked for")
+    big_senders_file: Path | None = file_or_none("", "where those networks are kept meanwhile")
+    expect_file: Path | None = file_or_none("", "mail that somebody waits for: see --expect")
     noauth: bool = switch("no", "greylist clients that have logged in, too")
+    nospf: bool = switch("no", "greylist mail that passes SPF, too")
+    noaccessdb: bool = switch("no", "do not regard the access map of a Sendmail before us")
+    testmode: bool = switch("no", "without a rule that matches, mail passes")
+    dry_run: bool = switch("no", "log what would be done, and let all mail through")
+    delayedreject: bool = switch("no", "defer bounces at the end of the message, not before")
+    greylist_code: str = setting(
+        One(Values.Plain("a code of three digits", Values.reply_code)),
+        "451",
+        "reply code of a deferral",
+    )
+    greylist_ecode: str = setting(
+        One(Values.Plain("an enhanced code", Values.enhanced_code)),
+        "4.7.1",
+        "enhanced code of a deferral",
+    )
+    quiet: bool = switch("no", "do not say how long to wait")
+    report: Report = choice(Report, "all", "which mail gets an X-Greylist header")
     before_decider: tuple[tuple[Path, str], ...] = setting(
         Rows(
             {
@@ -213,6 +296,21 @@ class Config:
         ),
         "",
         "components of your own that see each attempt before it is decided",
+    )
+
+    # --- look-ups ---
+    resolvers: tuple[tuple[str, int], ...] = setting(
+        Rows(
+            {"address": _ADDRESS, "port": Values.integer(1, 65_535)},
+            lambda rows: tuple((row[0], row[1]) for row in rows),
+        ),
+        "",
+        "DNS servers to ask; empty: those of the system",
+    )
+    lookup_timeout: int = seconds("3s", "a look-up that takes longer has failed", 60)
+    decision_timeout: int = seconds("10s", "all look-ups of a decision together", 240)
+    lookup_failure: LookupFailure = choice(
+        LookupFailure, "ignore", "what a rule means whose look-up failed"
     )
 
     # --- memory ---
@@ -234,6 +332,14 @@ class Config:
         "1000",
         "first tries an hour that are remembered of one network; 0: no limit",
     )
+    dumpfile: Path | None = file_or_none("", "the records as text, as milter-greylist writes them")
+    dumpfile_mode: int = setting(
+        One(Values.Plain("a mode in octal", Values.file_mode)), "600", "who may read that file"
+    )
+    dumpfreq: int = seconds("10m", "how often it is written; 0: at each change", minimum=0)
+    dump_at_end_only: bool = switch("no", "write it at the end only")
+    dump_no_time_translation: bool = switch("no", "without the dates that a person can read")
+    logexpired: bool = switch("no", "log what has expired")
 
     # --- limits ---
     message_size_limit: int = setting(
@@ -268,6 +374,7 @@ class Config:
     drain_timeout: int = seconds("30s", "open connections may end their mail at shutdown")
 
     # --- the process ---
+    nodetach: bool = switch("no", "stay in the foreground, as -D does")
     workers: int = number(1, 64, "1", "processes that serve the port together")
     pid_file: Path | None = file_or_none("", "file with the number of the process; empty: none")
     user: str = text_or_none(
@@ -285,8 +392,21 @@ class Config:
         "", "what the program does, in detail; empty: not written"
     )
 
+    log_to: LogTo = choice(LogTo, "stderr", "where the log of the program goes")
+    log_format: LogFormat = choice(LogFormat, "text", "what its lines look like")
+    logfac: str = setting(
+        One(Values.Plain("a facility of syslog, or none", Values.log_facility)),
+        "mail",
+        "facility of the lines that go to syslog",
+    )
+    verbose: bool = switch("no", "log in detail")
+
+    # --- what the access rules say, and what they use (see Config/Policy) ---
+    access_rules: tuple[Rule, ...] = field(default=(), hash=False)
+    definitions: Definitions = field(default_factory=Definitions, hash=False)
+
 
 # Every setting by name, in the order of Config.
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
-    {made.name: Setting(made.name, **made.metadata) for made in fields(Config)}
+    {made.name: Setting(made.name, **made.metadata) for made in fields(Config) if made.metadata}
 )

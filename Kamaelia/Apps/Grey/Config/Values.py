@@ -154,9 +154,44 @@ def yes_or_no(text: str) -> bool:
     return text.lower() == "yes"
 
 
+def reply_code(text: str) -> str:
+    """A code with which a deferral may be said."""
+    if not re.fullmatch(r"4[0-5][0-9]", text):
+        raise BadValueError(f"{shown(text)} defers nothing", "write a code such as 451")
+    return text
+
+
+def enhanced_code(text: str) -> str:
+    """An enhanced code of a temporary refusal (RFC 3463)."""
+    if not re.fullmatch(r"4\.[0-9]{1,3}\.[0-9]{1,3}", text):
+        raise BadValueError(f"{shown(text)} is no enhanced code", "write one such as 4.7.1")
+    return text
+
+
+def file_mode(text: str) -> int:
+    """Permissions as chmod takes them."""
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise BadValueError(f"{shown(text)} is no mode of a file", "write one such as 600")
+    return int(text, 8)
+
+
+FACILITIES = (
+    *("none", "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron"),
+    *("authpriv", "ftp", *(f"local{number}" for number in range(8))),
+)
+
+
+def log_facility(text: str) -> str:
+    """One of syslog's, or "none"."""
+    if text.lower() not in FACILITIES:
+        raise BadValueError(f"{shown(text)} is no facility", "write one such as mail or local3")
+    return text.lower()
+
+
 def user_name(text: str) -> str:
-    """The name of a user of this system."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", text):
+    """The name of a user of this system, perhaps with a group: user:group."""
+    name = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
+    if not re.fullmatch(f"{name}(:{name})?", text):
         raise BadValueError(f"{shown(text)} is no name of a user", "write a name as in /etc/passwd")
     return text
 

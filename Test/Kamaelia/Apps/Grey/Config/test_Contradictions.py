@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Config.Contradictions import LEAST_MEMORY, contradictions
 from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config
-from Kamaelia.Apps.Grey.Core.Modes import ServerTLS
+from Kamaelia.Apps.Grey.Core.Modes import LogTo, ServerTLS
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
 
 SOME = Networks([ip_network("192.0.2.0/24")])
 CERTIFICATE = Path("/etc/ssl/mail.pem")
 BAD: dict[str, tuple[dict[str, Any], str, str]] = {  # settings -> first name, words of the message
-    "window": ({"retry_window": 60}, "retry_window", "no stranger could ever get in"),
+    "log": ({"log_to": LogTo.FILE}, "log_to", "there is none"),
     "reserve": ({"reserved_connections": 1000}, "reserved_connections", "all connections"),
     "for_nobody": ({"reserved_connections": 5}, "reserved_connections", "for nobody"),
     "workers": ({"workers": 4, "max_connections": 3}, "workers", "more workers"),
@@ -73,7 +73,8 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {  # settings -> first name, w
 }
 GOOD: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "window": {"retry_window": 61},
+    "window": {"retry_window": 1},  # it begins when the delay is over
+    "log": {"log_to": LogTo.FILE, "greylist_debuglog": Path("/var/log/grey.log")},
     "reserve": {"reserved_connections": 999, "reserved_networks": SOME},
     "no_reserve": {"reserved_networks": SOME},
     "workers": {"workers": 4, "max_connections": 4},

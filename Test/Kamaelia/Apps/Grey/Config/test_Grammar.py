@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from Kamaelia.Apps.Grey.Config.Grammar import (
     Assignment,
     Block,
+    Other,
     Switch,
     Word,
     did_you_mean,
+    masked,
     statements,
 )
 from Kamaelia.Apps.Grey.Config.Problem import ConfigError, Problem, Report
@@ -23,7 +25,8 @@ KEYS = ["port", "listen", "allowed_domains", "serverid"]
 
 def read(text: str) -> tuple[list[Assignment | Block], list[Problem]]:
     report = Report("f", text)
-    return list(statements(report, KEYS)), report.problems
+    found = [one for one in statements(report, KEYS) if not isinstance(one, Other)]
+    return found, report.problems
 
 
 def good(text: str) -> list[tuple[str, object]]:
@@ -371,7 +374,9 @@ def test_a_switch_names_itself_and_its_rules(table: Mapping[str, pp.ParserElemen
 def test_statements_are_read_one_at_a_time() -> None:
     report = Report("f", "port = 1\n?\n")
     stream = statements(report, KEYS)
-    assert next(stream).key.text == "port"
+    first = next(stream)
+    assert isinstance(first, Assignment)
+    assert first.key.text == "port"
     assert report.problems == []
     assert list(stream) == []
     assert len(report.problems) == 1
@@ -380,3 +385,54 @@ def test_statements_are_read_one_at_a_time() -> None:
 def test_a_suggestion_is_a_word_that_exists() -> None:
     assert did_you_mean("PORT", KEYS) == 'did you mean "port"?'
     assert did_you_mean("x" * 10_000, KEYS) == ""
+
+
+# --- what is hidden in statements of the table
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("word a # b\n", "word a    \n"),
+        ("word a#b\n", "word a  \n"),
+        ("word a#b@c # d\n", "word a#b@c    \n"),
+        ('word "a # b" # c\n', 'word "a # b"    \n'),
+        ("word /a # b/ # c\n", "word /a # b/    \n"),
+        ("word a \\ b\n c\n", "word a      c\n"),
+        ("word 10.0.0.0/8 # b /c/\n", "word 10.0.0.0/8        \n"),
+        ("word 10.0.0.0 /8 # b /c/\n", "word 10.0.0.0 /8        \n"),
+        ("word 1 / 1m # b /c/\n", "word 1 / 1m        \n"),
+        ("word mx /8 # b /c/\n", "word mx /8        \n"),
+        ("word { a\n b # }\n }\nx\n", "word { a  b      }\nx\n"),
+        ("word { a\nx\n", "word { a\nx\n"),
+        ("word a # b", "word a    "),
+        ("word a \\", "word a  "),
+        ("  WORD a#b\n", "  WORD a  \n"),
+        ("word = a#b\n", "word = a#b\n"),
+        ("word: # b\n  word a#b\nword a#b\n", "word:    \n  word a#b\nword a  \n"),
+        ("port = a \\\nword a#b\n", "port = a   word a#b\n"),
+        ("other a#b\n", "other a#b\n"),
+    ],
+)
+def test_each_language_has_its_own_comments_and_joins(text: str, left: str) -> None:
+    assert masked(text, {"word"}) == left
+
+
+@given(st.text(st.sampled_from('word{}"/\\# \n:=1.@\t'), max_size=40))
+def test_what_is_hidden_keeps_its_room(text: str) -> None:
+    left = masked(text, {"word", "d"})
+    assert len(left) == len(text)
+    assert all(one in (other, " ") for one, other in zip(left, text, strict=True))
+
+
+def test_a_rule_may_say_what_to_write() -> None:
+    class Mistake(pp.ParseSyntaxException):
+        cure = "write it otherwise"
+
+    def refuse(text: str, at: int, _: pp.ParseResults) -> None:
+        raise Mistake(text, at, "no good")
+
+    element = pp.Word(pp.alphas).set_whitespace_chars(" ").set_parse_action(refuse)
+    report = Report("f", "odd\nport = 1\n")
+    assert len(list(statements(report, KEYS, {"odd": element}))) == 1
+    assert [(p.message, p.cure) for p in report.problems] == [("no good", "write it otherwise")]

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Config.Problem import (
+    DATA_ERROR,
     MAX_PROBLEMS,
+    OS_ERROR,
     ConfigError,
     Problem,
     Report,
@@ -124,3 +126,32 @@ def test_a_report_stops_when_there_are_too_many() -> None:
     problems = raised.value.problems
     assert len(problems) == MAX_PROBLEMS + 1
     assert "stopped after 100 problems" in problems[0].message
+
+
+def test_a_warning_leaves_the_file_good() -> None:
+    report = Report("f", "a\nb\n")
+    report.warn_at(2, "odd", "do it otherwise")
+    report.warn(1, 1, "odd, too")
+    assert report.problems == []
+    assert [str(warning) for warning in report.warnings] == [
+        "f:2:1: odd\n    b\n    ^\n    do it otherwise",
+        "f:1:1: odd, too\n    a\n    ^",
+    ]
+
+
+def test_nobody_reads_thousands_of_warnings() -> None:
+    report = Report("f", "a")
+    for _ in range(10 * MAX_PROBLEMS):
+        report.warn(1, 1, "odd")
+    assert len(report.warnings) == MAX_PROBLEMS
+
+
+def test_the_exit_code_is_the_highest_of_all_problems() -> None:
+    report = Report("f", "a")
+    report.add(1, 1, "bad")
+    assert ConfigError(report.problems).exit_code == DATA_ERROR
+    report.add_at(0, "worse", exit_code=OS_ERROR)
+    assert ConfigError(report.problems).exit_code == OS_ERROR
+    assert ConfigError([]).exit_code == DATA_ERROR
+    again = pickle.loads(pickle.dumps(ConfigError(report.problems)))  # noqa: S301 - our own
+    assert again.exit_code == OS_ERROR

@@ -1,0 +1,1 @@
+"""milter-greylist's language: statements, lists and access rules; see Policy.py."""
