@@ -52,6 +52,8 @@ UNPACKED = {
     "exim4-daemon-light": "usr/sbin/exim4",
     "opensmtpd": "usr/sbin/smtpd",
     "sendmail-bin": "usr/libexec/sendmail/sendmail",
+    "slapd": "usr/sbin/slapd",
+    "spamd": "usr/sbin/spamd",
 }
 UNPACKED_INTO = VENV / "peers"
 CORPUS = VENV / "mail-corpus"

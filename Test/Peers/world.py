@@ -36,6 +36,8 @@ UNPACKED = {
     "exim4-daemon-light": "usr/sbin/exim4",
     "opensmtpd": "usr/sbin/smtpd",
     "sendmail-bin": "usr/libexec/sendmail/sendmail",
+    "slapd": "usr/sbin/slapd",
+    "spamd": "usr/sbin/spamd",
 }
 FIRST_USER_ID = 61_001  # of nobody outside; files that are left behind belong to no one
 _MERGED = ("bin", "sbin", "lib", "lib64")
