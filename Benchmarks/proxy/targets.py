@@ -133,6 +133,9 @@ smtp_port = %(sink_port)d
 allowed_domains:
     example.org
 greylist_delay = {DELAY_SECONDS}s
+network_prefix4 = 24
+pass_lifetime = 36d
+nospf = yes
 database = %(folder)s/greylist.sqlite3
 greylist_log = %(folder)s/mail.log
 max_connections = 9950

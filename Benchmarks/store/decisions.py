@@ -212,7 +212,8 @@ class Deciding(component):
             record = Record.started(now)
         else:
             record = Record(
-                known.generation, known.first_seen, now, now, known.deferred, known.passed + 1
+                *(known.generation, known.first_seen, now, now, known.deferred, known.passed + 1),
+                *(known.due, now + 36 * 24 * 3600),
             )
         self.send(Remember(answer.triplet, record), "query")
 

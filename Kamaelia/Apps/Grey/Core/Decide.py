@@ -14,7 +14,14 @@ Everything that lets a recipient pass, defers or refuses it, in the order in whi
 
 The first seven need no record: `without_record` answers them (Rules.py), and the store is asked
 only when it gives None. Relaying stands before the white lists, so that no line in them can open a
-relay.
+relay. Where access rules or look-ups have a say, too, Engine.py has the whole order; it comes back
+here for the last step.
+
+A record is born with the moment from which a retry gets in (`due`: first try and delay), lives
+unanswered until `due` and the window are over, and once it has passed, until its pass ends
+(`until`); with each pass it lives as long again. A delay of nothing lets in at once; a pass of
+nothing is for one time.
+
 The functions know no clock, file or network; they have an answer for every input.
 
 >>> from Kamaelia.Apps.Grey.Core.Types import Attempt, Policy
@@ -37,6 +44,7 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Attempt,
     Decision,
     FailMode,
+    Lifetimes,
     Policy,
     Reason,
     Record,
@@ -61,34 +69,54 @@ def with_record(attempt: Attempt, record: Record | None, policy: Policy, now: in
     return with_triplet(rules.triplet_of(attempt), record, rules, now)
 
 
-def with_triplet(triplet: Triplet, record: Record | None, rules: Rules, now: int) -> Decision:
-    """The same for who has the attempt's triplet and the policy's rules at hand."""
+def with_triplet(
+    triplet: Triplet,
+    record: Record | None,
+    rules: Rules,
+    now: int,
+    delay: int | None = None,
+    pass_seconds: int | None = None,
+) -> Decision:
+    """The same for who has the attempt's triplet and the policy's rules at hand. `delay` and
+    `pass_seconds`: of the access rule that matched now; None: those of the policy."""
     policy = rules.policy
+    if delay is None:
+        delay = policy.delay_seconds
     if record is None:
-        return _defer_afresh(triplet, policy, Record.started(now), Reason.NEW)
-    if rules.lifetimes.is_over(record, now):
-        return _begin_again(triplet, record, policy, now)
+        return _first(triplet, Record.started(now, 0, delay), Reason.NEW, delay)
+    if pass_seconds is None:
+        pass_seconds, renew = policy.pass_seconds, rules.renew_seconds
+    else:
+        renew = Lifetimes(0, pass_seconds).renew_seconds
+    if rules.lifetimes.is_over(record, now) or _was_for_once(record, pass_seconds, now):
+        return _begin_again(triplet, record, delay, now)
     if record.passed_at is not None:
-        renewed = now - record.passed_at >= rules.renew_seconds
-        news = _passed(record, now) if renewed else None  # most mail is from those: no row for it
+        # Most mail is from those: no row for a pass that is as good as new.
+        news = None
+        if now + pass_seconds - record.until >= renew:
+            news = _passed(record, now, pass_seconds)
         return Decision(Verdict.PASS, Reason.KNOWN, 0, triplet, news)
     if record.first_seen > now:
         # The clock was set back: waiting for a time in the future could take for ever (row 23).
-        again = Record.started(now, record.generation + 1)
-        return _defer_afresh(triplet, policy, again, Reason.NEW)
+        again = Record.started(now, record.generation + 1, delay)
+        return _first(triplet, again, Reason.NEW, delay)
     waited = now - record.first_seen
-    if waited < policy.delay_seconds:
-        # first_seen stays: a sender that retries eagerly must not push its own pass away.
+    if now < record.due:
+        # due stays: a sender that retries eagerly must not push its own pass away.
         early = replace(record, last_seen=max(record.last_seen, now), deferred=record.deferred + 1)
-        wait = policy.delay_seconds - waited
-        return Decision(Verdict.DEFER, Reason.TOO_EARLY, wait, triplet, early, waited)
-    return Decision(Verdict.PASS, Reason.RETRIED, 0, triplet, _passed(record, now), waited)
+        return Decision(Verdict.DEFER, Reason.TOO_EARLY, record.due - now, triplet, early, waited)
+    passed = _passed(record, now, pass_seconds)
+    return Decision(Verdict.PASS, Reason.RETRIED, 0, triplet, passed, waited)
 
 
-def when_too_many(triplet: Triplet, policy: Policy) -> Decision:
+def when_too_many(triplet: Triplet, policy: Policy, delay: int | None = None) -> Decision:
     """The decision for a stranger of whose network there are too many already (row 15): as for
     every stranger, but with nothing to remember."""
-    return Decision(Verdict.DEFER, Reason.TOO_MANY, policy.delay_seconds, triplet)
+    if delay is None:
+        delay = policy.delay_seconds
+    if delay <= 0:  # it would not have had to wait
+        return Decision(Verdict.PASS, Reason.TOO_MANY, 0, triplet)
+    return Decision(Verdict.DEFER, Reason.TOO_MANY, delay, triplet)
 
 
 def when_store_failed(attempt: Attempt, policy: Policy) -> Decision:
@@ -98,31 +126,44 @@ def when_store_failed(attempt: Attempt, policy: Policy) -> Decision:
     return sure or without_store(triplet_of(attempt, policy), policy)
 
 
-def without_store(triplet: Triplet, policy: Policy) -> Decision:
+def without_store(triplet: Triplet, policy: Policy, delay: int | None = None) -> Decision:
     """The same for an attempt that cannot be decided without a record."""
-    if policy.store_failure is FailMode.ACCEPT:
+    if delay is None:
+        delay = policy.delay_seconds
+    if policy.store_failure is FailMode.ACCEPT or delay <= 0:
         return Decision(Verdict.PASS, Reason.STORE_FAILED, 0, triplet)
-    return Decision(Verdict.DEFER, Reason.STORE_FAILED, policy.delay_seconds, triplet)
+    return Decision(Verdict.DEFER, Reason.STORE_FAILED, delay, triplet)
 
 
-def _begin_again(triplet: Triplet, record: Record, policy: Policy, now: int) -> Decision:
+def _was_for_once(record: Record, pass_seconds: int, now: int) -> bool:
+    """Without auto-whitelisting a pass of earlier is not honoured; one of this second is, for the
+    other decisions about the same mail."""
+    return pass_seconds <= 0 and record.passed_at is not None and now > record.passed_at
+
+
+def _begin_again(triplet: Triplet, record: Record, delay: int, now: int) -> Decision:
     waited = now - record.first_seen if record.passed_at is None else 0
     reason = Reason.EXPIRED_WINDOW if record.passed_at is None else Reason.EXPIRED_PASS
-    again = Record.started(now, record.generation + 1)
-    return replace(_defer_afresh(triplet, policy, again, reason), waited_seconds=waited)
+    again = Record.started(now, record.generation + 1, delay)
+    return replace(_first(triplet, again, reason, delay), waited_seconds=max(0, waited))
 
 
-def _defer_afresh(triplet: Triplet, policy: Policy, record: Record, reason: Reason) -> Decision:
-    return Decision(Verdict.DEFER, reason, policy.delay_seconds, triplet, record)
+def _first(triplet: Triplet, record: Record, reason: Reason, delay: int) -> Decision:
+    """A first try, or one that counts as such. Without a delay it gets in, and is remembered as one
+    that waits: the next mail may meet a rule that has a delay."""
+    if delay <= 0:
+        return Decision(Verdict.PASS, reason, 0, triplet, replace(record, due=record.first_seen))
+    return Decision(Verdict.DEFER, reason, delay, triplet, record)
 
 
-def _passed(record: Record, now: int) -> Record:
+def _passed(record: Record, now: int, pass_seconds: int) -> Record:
     # A pass in the future (a clock that ran ahead) is kept: max, never back.
     return replace(
         record,
         last_seen=max(record.last_seen, now),
         passed_at=now if record.passed_at is None else max(record.passed_at, now),
         passed=record.passed + 1,
+        until=max(record.until, now + max(0, pass_seconds)),
     )
 
 

@@ -6,8 +6,8 @@ machines may then bring their news in any order, twice, or late, and all end wit
 For that, `merge` has to be commutative, associative and idempotent.
 
 The rule: of two generations the later one wins whole; within a generation each field goes one
-way only (`first_seen` down, all others up, no pass before any pass). Fields that go one way
-have the three properties by themselves, and putting a total order in front of them keeps these.
+way only (`first_seen` and `due` down, all others up, no pass before any pass). Fields that go one
+way have the three properties by themselves, and putting a total order in front of them keeps these.
 
 Why generations are counted and not told from the times: whether one record "had ended before
 the other began" needs the lifetimes of the policy, and it is not associative. A third record
@@ -35,6 +35,8 @@ def merge(a: Record, b: Record) -> Record:
         passed_at=_later(a.passed_at, b.passed_at),
         deferred=max(a.deferred, b.deferred),
         passed=max(a.passed, b.passed),
+        due=min(a.due, b.due),
+        until=max(a.until, b.until),
     )
 
 

@@ -42,3 +42,51 @@ class Verify(Enum):
     NEW = "new"  # those that would be deferred, unless it has been asked a while ago
     CACHED = "cached"  # none; but what it said in passing is remembered
     NEVER = "never"
+
+
+class Mode(Enum):
+    """Whom greylisting is for."""
+
+    ALL = "all"  # every stranger
+    SUSPICIOUS = "suspicious"  # those that do not look like a mail server; the others pass
+    OFF = "off"  # nobody; the access rules still hold
+
+
+class KeyKind(Enum):
+    """What stands for a client in the key of a record."""
+
+    SPF = "spf"  # the domain for which SPF passed
+    NAME = "name"  # the organisational domain of its forward-confirmed name
+    NETWORK = "network"  # its address, cut at network_prefix4 or 6
+
+
+class LookupFailure(Enum):
+    """What a rule means whose look-up failed."""
+
+    IGNORE = "ignore"  # it does not match
+    DEFER = "defer"  # nobody can tell: a temporary refusal
+
+
+class Report(Enum):
+    """Which messages get an X-Greylist header."""
+
+    NONE = "none"
+    DELAYS = "delays"
+    NODELAYS = "nodelays"
+    ALL = "all"
+
+
+class LogTo(Enum):
+    """Where the log of the program goes."""
+
+    STDERR = "stderr"
+    SYSLOG = "syslog"
+    JOURNAL = "journal"
+    FILE = "file"  # greylist_debuglog
+
+
+class LogFormat(Enum):
+    """What a line of the log looks like."""
+
+    TEXT = "text"
+    JSON = "json"

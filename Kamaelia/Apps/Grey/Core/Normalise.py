@@ -19,12 +19,14 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from Kamaelia.Apps.Grey.Core.Networks import parsed
+from Kamaelia.Apps.Grey.Core.Senders import without_variation
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Policy, Triplet
 
 # A path has at most 256 octets (RFC 5321 4.5.3.1.3), each at most `\\xNN` long once escaped. The
 # parser holds to that; here it only keeps a key from ever being larger than a page of the store.
 TEXT_LIMIT = 1024
 _LONGEST_ADDRESS = 100  # with a zone
+_MILTER_LIMIT = 324
 _KELVIN_SIGN = "\u212a"
 
 
@@ -75,11 +77,55 @@ def fold_domain(text: str) -> str:
 
 def triplet_of(attempt: Attempt, policy: Policy) -> Triplet:
     """The key under which this attempt is remembered."""
-    return Triplet(
-        network_of(attempt.client, policy.prefix4, policy.prefix6),
-        fold_address(attempt.sender),
-        fold_address(attempt.recipient),
-    )
+    network = network_of(attempt.client, policy.prefix4, policy.prefix6)
+    both = addresses_of(attempt.sender, attempt.recipient, normalise=policy.normalise_senders)
+    return Triplet(network, *both)
+
+
+def addresses_of(sender: str, recipient: str, *, normalise: bool) -> tuple[str, str]:
+    """Sender and recipient as parts of the key."""
+    if not normalise:
+        return sender_key(sender), fold_address(recipient)
+    return normalise_sender(sender, recipient), normalise_recipient(recipient)
+
+
+def sender_key(text: str) -> str:
+    """A sender as part of a key: what stands before its last `=` changes with every try of some
+    mailing lists. milter-greylist drops it, so the records that come from there need it, too."""
+    folded = fold_address(text)
+    return folded if "=" not in folded else folded[folded.rindex("=") + 1 :]
+
+
+def milter_sender(text: str) -> str:
+    """A sender as the access rules see it (and %f, and the logs): as milter-greylist 4 cleans it.
+    Brackets stay if there are any."""
+    cleaned = milter_recipient(text)
+    if "=" not in cleaned:
+        return cleaned
+    bracket = "<" if cleaned.startswith("<") else ""
+    return bracket + cleaned[cleaned.rindex("=") + 1 :]
+
+
+def milter_recipient(text: str) -> str:
+    """The same for a recipient: 324 bytes of it, `_` for each that is not printable ASCII."""
+    if text.isascii() and text.isprintable() and " " not in text:  # nearly always
+        return text[:_MILTER_LIMIT]
+    data = text[:_MILTER_LIMIT].encode("utf-8", "surrogatepass")[:_MILTER_LIMIT]
+    return "".join(chr(byte) if 32 < byte < 127 else "_" for byte in data)
+
+
+def normalise_sender(sender: str, recipient: str) -> str:
+    """The sender without what changes from one try, or from one mail, to the next; see Senders.py.
+    Folded like every part of a key."""
+    return without_variation(fold_address(sender), fold_address(recipient))
+
+
+def normalise_recipient(text: str) -> str:
+    """A recipient without its +extension, folded."""
+    folded = fold_address(text)
+    local, at, domain = folded.rpartition("@")
+    cut = local.find("+")
+    return folded if cut <= 0 else local[:cut] + at + domain
 
 
 def wildcard_match(pattern: str, text: str) -> bool:

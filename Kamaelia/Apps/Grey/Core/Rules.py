@@ -20,6 +20,7 @@ The order of the questions is told in Decide.py.
 
 from Kamaelia.Apps.Grey.Core.Normalise import (
     TEXT_LIMIT,
+    addresses_of,
     fold_address,
     fold_domain,
     network_of,
@@ -72,6 +73,7 @@ class Rules:
         "_authenticated_may",
         "_clients",
         "_domains",
+        "_normalise",
         "lifetimes",
         "policy",
         "renew_seconds",
@@ -82,6 +84,7 @@ class Rules:
         self.lifetimes = policy.lifetimes
         self.renew_seconds = self.lifetimes.renew_seconds
         self._domains = policy.allowed_domains
+        self._normalise = policy.normalise_senders
         self._authenticated_may = not policy.greylist_authenticated
         self._clients: dict[str, _Client] = {}
 
@@ -110,9 +113,16 @@ class Rules:
     def triplet_of(self, attempt: Attempt) -> Triplet:
         """The key under which this attempt is remembered."""
         client = self._clients.get(attempt.client) or self._client(attempt.client)
+        if self._normalise or "=" in attempt.sender:
+            both = addresses_of(attempt.sender, attempt.recipient, normalise=self._normalise)
+            return Triplet(client.network, *both)
         return Triplet(
             client.network, fold_address(attempt.sender), fold_address(attempt.recipient)
         )
+
+    def network_of(self, address: str) -> str:
+        """What stands for a client by its address."""
+        return (self._clients.get(address) or self._client(address)).network
 
     def _client(self, address: str) -> _Client:
         client = _Client(address, self.policy)
@@ -130,14 +140,39 @@ class Rules:
             return bool(domain) or _is_postmaster(attempt)
         if not domain:
             return _is_postmaster(attempt)
-        if f".{domain}" in domains:
+        return _is_below(domain, domains)
+
+
+class Recipients:
+    """Recipients(entries): some of ours. An entry is an address, a domain, or .domain for it and
+    every domain below it, in any case."""
+
+    __slots__ = ("_addresses", "_domains")
+
+    def __init__(self, entries: tuple[str, ...]) -> None:
+        self._addresses = frozenset(fold_address(entry) for entry in entries if "@" in entry)
+        self._domains = frozenset(fold_domain(entry) for entry in entries if "@" not in entry)
+
+    def has(self, attempt: Attempt) -> bool:
+        """Whether the attempt is for one of them."""
+        if self._addresses and fold_address(attempt.recipient) in self._addresses:
             return True
-        dot = domain.find(".")
-        while dot >= 0:
-            if domain[dot:] in domains:
-                return True
-            dot = domain.find(".", dot + 1)
-        return False
+        if not self._domains:
+            return False
+        domain = fold_domain(attempt.recipient_domain)
+        return domain in self._domains or _is_below(domain, self._domains)
+
+
+def _is_below(domain: str, domains: frozenset[str]) -> bool:
+    """Whether one with a dot in front is the domain, or is above it."""
+    if f".{domain}" in domains:
+        return True
+    dot = domain.find(".")
+    while dot >= 0:
+        if domain[dot:] in domains:
+            return True
+        dot = domain.find(".", dot + 1)
+    return False
 
 
 def _is_postmaster(attempt: Attempt) -> bool:

@@ -21,7 +21,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.Core.Access.Questions import Question
+from Kamaelia.Apps.Grey.Core.Access.Rule import Ruling
+from Kamaelia.Apps.Grey.Core.Access.Subject import Mail, Session, Subject
+from Kamaelia.Apps.Grey.Core.Modes import KeyKind, Mode
+from Kamaelia.Apps.Grey.Core.Networks import Network, Networks
 
 if TYPE_CHECKING:
     # A checker is told that these are frozen, and refuses whoever sets a field of one.
@@ -62,6 +66,19 @@ class Reason(Enum):
     EXPIRED_PASS = "expired-pass"  # noqa: S105 (was known, but not heard of for too long)
     TOO_MANY = "too-many"  # new triplets from one network: deferred, and not remembered
     STORE_FAILED = "store-failed"
+    OFF = "off"  # greylist_mode = off
+    OPTED_OUT = "opted-out"  # the recipient, or its domain
+    EXPECTED = "expected"  # somebody has asked to let this one in
+    CERTIFICATE = "certificate"  # of the client, verified
+    SPF_PASS = "spf-pass"  # noqa: S105 - not a password
+    ACCESS_MAP = "access-map"  # the MTA's {greylist} macro
+    RULE = "rule"  # of greylist.conf: see Decision.ruling
+    LOOKUP_FAILED = "lookup-failed"  # and without it nobody can tell (lookup_failure = defer)
+    BIG_SENDER = "big-sender"
+    TRUSTED_LIST = "trusted-list"
+    NOT_SUSPICIOUS = "not-suspicious"  # greylist_mode = suspicious
+    CLIENT_KNOWN = "client-known"  # so many of its triplets have passed
+    DELAYED_REJECT = "delayed-reject"  # the null sender hears it at the end of the message
 
 
 class FailMode(Enum):
@@ -103,6 +120,8 @@ class Attempt:
     recipient_domain: str
     authenticated: bool = False
     reply_to: tuple[Addressee, str] | None = field(default=None, compare=False, repr=False)
+    # What the access rules are asked about; None: the door was told that nobody asks.
+    subject: Subject | None = field(default=None, compare=False, repr=False)
 
 
 @message(frozen=True, slots=True, order=True)
@@ -124,6 +143,9 @@ class Record:
     too long, begins the next one. It is what lets `Merge` tell a fresh start from an old news.
     `passed_at` is the time of the latest pass. The counts are lower bounds when several
     decisions or machines count at the same moment.
+
+    `due` is set by the first try and by no other; among two, the smaller holds. `until` is set by
+    each pass; among two, the larger holds.
     """
 
     generation: int
@@ -132,11 +154,13 @@ class Record:
     passed_at: int | None
     deferred: int
     passed: int
+    due: int = 0  # from then on a retry gets in
+    until: int = 0  # the pass ends then; 0: none yet
 
     @classmethod
-    def started(cls, now: int, generation: int = 0) -> "Record":
-        """A triplet that has just been deferred for the first time."""
-        return cls(generation, now, now, passed_at=None, deferred=1, passed=0)
+    def started(cls, now: int, generation: int = 0, delay: int = 0) -> "Record":
+        """A triplet that has just been deferred for the first time, for `delay` seconds."""
+        return cls(generation, now, now, passed_at=None, deferred=1, passed=0, due=now + delay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +174,8 @@ class Lifetimes:
         """True once the record says nothing any more. Times in the future are never over:
         a clock that was set back must not cost anybody a pass."""
         if record.passed_at is None:
-            return now - record.first_seen > self.window_seconds
-        return now - record.passed_at > self.pass_seconds
+            return now - record.due > self.window_seconds  # a deferral lives for delay and window
+        return now > record.until
 
     @property
     def renew_seconds(self) -> int:
@@ -187,6 +211,11 @@ class Policy:
     means it and every domain below it. `new_per_network` is how many triplets of one network may
     become known in an hour, 0 for any number. The reasons for the default times are in
     Docs/operating/greylist.conf.md.
+
+    From `greylist_mode` on the fields have the names of the settings that they come from. With
+    their defaults here nothing of them costs anything: no list, no look-up, no history (so `nospf`
+    is True here, and not in a silent greylist.conf). `suspicious_lists` and `trusted_lists` are
+    zones of the DNS and the answers that mean "listed".
     """
 
     delay_seconds: int = 60
@@ -202,6 +231,24 @@ class Policy:
     whitelisted_triples: tuple[TripleRule, ...] = ()
     nonstandard_triples: tuple[HeloRule, ...] = ()
     store_failure: FailMode = FailMode.ACCEPT
+    greylist_mode: Mode = Mode.ALL
+    worst_delay: int = 240
+    key_order: tuple[KeyKind, ...] = (KeyKind.NETWORK,)
+    normalise_senders: bool = False
+    client_passes: int = 0
+    client_abuse: int = 50
+    never_whitelist: Networks = field(default_factory=Networks)
+    greylist_only_for: tuple[str, ...] = ()
+    never_greylist_for: tuple[str, ...] = ()
+    suspicious_lists: tuple[tuple[str, Network], ...] = ()
+    trusted_lists: tuple[tuple[str, Network], ...] = ()
+    nospf: bool = True
+    noaccessdb: bool = False
+    testmode: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    greylist_code: str = "451"
+    greylist_ecode: str = "4.7.1"
 
     @property
     def lifetimes(self) -> Lifetimes:
@@ -222,14 +269,54 @@ class Decision:
     triplet: Triplet | None = None
     record: Record | None = None
     waited_seconds: int = 0
+    ruling: Ruling | None = None  # of the access rules, if they were asked
+    reply: tuple[str, str, str] | None = None  # code, enhanced code, text; None: the door's own
+    would: "Decision | None" = None  # dry_run: what it would have been
+    flush: str = ""  # a network, all of whose records are to be forgotten (flushaddr)
+    key_kind: str = ""  # what stands for the client: "spf", "name" or "network"
+    also: tuple[tuple[Triplet, Record], ...] = ()  # more to be merged: the client's own history
+
+
+@message(frozen=True, slots=True)
+class MessageAttempt:
+    """The end of a message, whose rules of the DATA stage are to be asked; answered by a
+    MessageDecision to that box.
+
+    `ruling`: of the last recipient (Decision.ruling). Rules of the DATA stage may greylist what the
+    rules at RCPT let in by default only; without it they greylist nothing."""
+
+    session: Session
+    mail: Mail
+    session_id: str
+    reply_to: tuple[Addressee, str] = field(compare=False, repr=False)
+    ruling: Ruling | None = field(default=None, compare=False, repr=False)
+
+
+@message(frozen=True, slots=True)
+class MessageDecision:
+    """What the rules of the DATA stage say. verdict DEFER or REJECT: reply is what the client
+    hears; PASS: the ruling has what is to be changed in the message.
+
+    wait_seconds and waited_seconds as in Decision, the longest of all recipients; `records` is to
+    be merged into the store; `flush` and `would` as in Decision."""
+
+    verdict: Verdict
+    ruling: Ruling
+    reply: tuple[str, str, str] | None = None
+    reason: Reason = Reason.RULE
+    wait_seconds: int = 0
+    waited_seconds: int = 0
+    records: tuple[tuple[Triplet, Record], ...] = ()
+    flush: str = ""
+    would: "MessageDecision | None" = None
 
 
 @message(frozen=True, slots=True)
 class Decided:
-    """One decision with what it was about: for the mail log and the counters."""
+    """One decision with what it was about, recipient or message: for logs and counters."""
 
-    attempt: Attempt
-    decision: Decision
+    attempt: Attempt | MessageAttempt
+    decision: Decision | MessageDecision
     now: float
 
 
@@ -254,9 +341,35 @@ class Remember:
 
 
 @message(frozen=True, slots=True)
+class Forget:
+    """Nothing is known any more of whoever stands behind this network. Not answered."""
+
+    network: str
+
+
+@message(frozen=True, slots=True)
 class Answer:
     """The record, or None for a triplet never seen. `failed`: the store could not say."""
 
     triplet: Triplet
     record: Record | None = None
     failed: bool = False
+
+
+# --- and what it says to who looks things up ---
+
+
+@message(frozen=True, slots=True)
+class Ask:
+    """A question; a `Found` is to come to that box."""
+
+    question: Question
+    reply_to: tuple[Addressee, str]
+
+
+@message(frozen=True, slots=True)
+class Found:
+    """What was found out: the answer that its question names, or a LookupFailed."""
+
+    question: Question
+    answer: object

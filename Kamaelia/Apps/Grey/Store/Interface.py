@@ -28,13 +28,13 @@ from Kamaelia.Apps.Grey.Store.Packing import News
 Rows = dict[bytes, bytes]
 """Records as memory has them: key_of(triplet) -> packed(record), see Packing.py."""
 
-_OLDEST_MINUTES = 30 * 24 * 60
+_MOST_MINUTES = 30 * 24 * 60
 
 
-def minute_of(first_seen: int, now: int) -> int:
-    """The minute to count a grey record in: its own, but all that are older than a month or from
-    the future as one, so that a strange file has no more minutes than another."""
-    return min(max(first_seen // 60, now // 60 - _OLDEST_MINUTES), now // 60 + 60)
+def minute_of(due: int, now: int) -> int:
+    """The minute to count a grey record in: the one in which it is due, but all that are further
+    away than a month as one, so that a strange file has no more minutes than another."""
+    return min(max(due // 60, now // 60 - _MOST_MINUTES), now // 60 + _MOST_MINUTES)
 
 
 class StoreError(Exception):
@@ -63,6 +63,9 @@ class Store(Protocol):
     def delete(self, triplet: Triplet) -> None:
         """Forget the triplet; unknown ones are no error."""
 
+    def forget(self, network: str) -> int:
+        """Forget all triplets of that network; how many they were."""
+
     def expire(
         self,
         now: int,
@@ -70,11 +73,13 @@ class Store(Protocol):
         after: Triplet | None,
         limit: int,
         greys: dict[int, int] | None = None,
+        *,
+        passes: bool = True,
     ) -> tuple[int, Triplet | None]:
         """Look at `limit` records in the order of their keys, from behind `after` (None: from the
-        start), and delete those that are over. Gives how many went and the cursor for the next
-        call, None at the end. Those that stay and have not passed are counted into `greys`, by the
-        minute in which they were first seen (first_seen // 60; see `minute_of`)."""
+        start), and delete those that are over; those that have passed only with `passes`. Gives how
+        many went and the cursor for the next call, None at the end. Those that stay and have not
+        passed are counted into `greys`, by the minute in which they are due (see `minute_of`)."""
 
     def load(self, after: Triplet | None, limit: int) -> tuple[Rows, Triplet | None]:
         """`limit` records in the order of their keys, from behind `after` (None: from the start),

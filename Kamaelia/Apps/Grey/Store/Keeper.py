@@ -17,18 +17,32 @@ Rules:
 5. Sweeping is done in slices between requests, at the times that SweepTimes says. Records that have
    not passed are counted by their age meanwhile: if there are more than `grey_records`, the next
    round, at once, forgets the oldest, by the minute.
+6. A network that is to be forgotten is forgotten for all that is asked later, also while the store
+   cannot be written: what the store has of it is not believed until it is gone.
+7. A dump is written in slices like a sweep, when all that was remembered before is in the store.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from Kamaelia.Apps.Grey.Core.Merge import merge
-from Kamaelia.Apps.Grey.Core.Types import Answer, Lifetimes, Query, Record, Remember, Triplet
+from Kamaelia.Apps.Grey.Core.Types import (
+    Addressee,
+    Answer,
+    Forget,
+    Lifetimes,
+    Query,
+    Record,
+    Remember,
+    Triplet,
+)
+from Kamaelia.Apps.Grey.Store.DumpFile import DumpPlan, written
 from Kamaelia.Apps.Grey.Store.Interface import Rows, Store, StoreError, StoreLostError
-from Kamaelia.Apps.Grey.Store.Packing import News, key_of, news_of
+from Kamaelia.Apps.Grey.Store.Packing import News, key_of, news_of, tag_of
 from Kamaelia.Apps.Grey.Store.SweepTimes import GRACE_SECONDS, SweepTimes
 
 log = logging.getLogger(__name__)
@@ -43,6 +57,7 @@ ALARM_SECONDS = 60.0
 _LONGEST_SLEEP_SECONDS = 60.0
 _FOR_EVER = 2**40  # seconds
 _PASSED_AT: Final = 7  # where `news_of` puts it
+_END: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +78,32 @@ class Loaded:
     failed: bool = False
 
 
-Request = Query | Remember | Load | News
-Response = Answer | Loaded
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The answer to a Forget: what the store had of this network is gone, or not to be seen."""
+
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class DumpNow:
+    """Write the dump, if something has changed since the last one. Answered by a `Dumped` to that
+    box, when it is done."""
+
+    plan: DumpPlan
+    reply_to: tuple[Addressee, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """The dump is as the store is; `failed`: it is not."""
+
+    reply_to: tuple[Addressee, str]
+    failed: bool = False
+
+
+Request = Query | Remember | Forget | Load | News | DumpNow
+Response = Answer | Loaded | Forgotten
 
 
 class Backoff:
@@ -122,12 +161,27 @@ class StoreKeeper:
         self._alarmed_at = float("-inf")
         self._sweeps = SweepTimes(sweep_interval, clock(), monotonic())
         self._swept_to: Triplet | None = None
+        self._to_forget: dict[str, None] = {}  # which the store may still have
+        self._changes = 0
+        self._dumped: tuple[DumpPlan, int] | None = None  # what was written last, at which change
+        self._to_dump: deque[DumpNow] = deque()
+        self._dumping: Iterator[None] | None = None  # of the first of them
+        self._changes_at_dump = 0
+        self._dump_alarmed_at = float("-inf")
+        self.reports: deque[Dumped] = deque()  # to be taken by the owner
 
     def serve(self, requests: Iterable[Request]) -> tuple[Response, ...]:
-        """Do the requests in their order; one answer for each Query and each Load."""
+        """Do the requests in their order; one answer for each Query, each Load and each Forget."""
         requests = tuple(requests)
         # Nothing is written meanwhile, so all of it can be read before.
         known = self._known([each.triplet for each in requests if isinstance(each, Query)])
+        if known is not None:
+            known = {
+                triplet: record
+                for triplet, record in known.items()
+                if triplet.network not in self._to_forget
+            }
+        forgotten: set[str] = set()  # after that was read
         answers: list[Response] = []
         for request in requests:
             if isinstance(request, tuple):
@@ -136,7 +190,13 @@ class StoreKeeper:
                 triplet = request.triplet
                 self._remember(news_of(key_of(triplet), triplet, request.record))
             elif isinstance(request, Query):
-                answers.append(self._answer(request.triplet, known))
+                over = request.triplet.network in forgotten
+                answers.append(self._answer(request.triplet, {} if over else known))
+            elif isinstance(request, Forget):
+                forgotten.add(request.network)
+                answers.append(self._forget(request.network))
+            elif isinstance(request, DumpNow):
+                self._to_dump.append(request)
             else:
                 answers.append(self._load(request.after))
         return tuple(answers)
@@ -144,17 +204,23 @@ class StoreKeeper:
     def write(self) -> None:
         """Bring what waits in memory into the store, unless that has failed a moment ago."""
         store = self._opened()
-        if not self._unwritten or store is None or self._monotonic() < self._write_due_at():
+        if store is None or self._monotonic() < self._write_due_at():
+            return
+        if not self._unwritten and not self._to_forget:
             return
         count = min(max(WRITE_LIMIT, len(self._unwritten) // 8), WRITE_MOST)
         news = list(islice(self._unwritten.values(), count))
         try:
             with store.batch():
+                for network in self._to_forget:
+                    store.forget(network)
                 store.merge_all(news)
         except StoreError as error:
             self._writing.failed(self._monotonic())
             self._failed(store, error)
             return
+        self._to_forget.clear()
+        self._changes += 1
         for one in news:
             del self._unwritten[one[0]]
             self._greys_written += one[_PASSED_AT] is None
@@ -171,10 +237,13 @@ class StoreKeeper:
         self.write()
         store = self._opened()
         if store is None:
+            while self._to_dump:  # who waits for that may be about to end
+                self._dump_over(failed=True)
             return self._until(self._opening.due_at)
         try:
             store.tidy()
             more = self._sweep(store)
+            more = self._dump(store) or more
         except StoreError as error:
             self._sweeps.done(self._monotonic())
             self._failed(store, error)
@@ -182,7 +251,7 @@ class StoreKeeper:
         if more:
             return 0.0
         due_at = self._sweeps.due_at
-        if self._unwritten:
+        if self._unwritten or self._to_forget:
             due_at = min(due_at, self._write_due_at())
         return self._until(due_at)
 
@@ -192,11 +261,15 @@ class StoreKeeper:
         self._opening.reset()
         self._gather_until = float("-inf")
         left = -1
-        while self._unwritten and len(self._unwritten) != left:
+        while (self._unwritten or self._to_forget) and len(self._unwritten) != left:
             left = len(self._unwritten)
             self.write()
         if self._unwritten:
             log.error("greylist store: %d records could not be written", len(self._unwritten))
+        while self._store is not None and self._dump(self._store, last=True):
+            pass
+        while self._to_dump:  # there is no store to make it of
+            self._dump_over(failed=True)
         if self._store is not None:
             self._close(self._store)
             self._store = None
@@ -225,10 +298,71 @@ class StoreKeeper:
         store = self._opened()
         if store is not None:
             try:
-                return Loaded(*store.load(after, LOAD_SLICE))
+                rows, upto = store.load(after, LOAD_SLICE)
             except StoreError as error:
                 self._give_up(store, error)
+            else:
+                tags = {tag_of(network) for network in self._to_forget}
+                if tags:
+                    rows = {key: data for key, data in rows.items() if key[-4:] not in tags}
+                return Loaded(rows, upto)
         return Loaded({}, failed=True)
+
+    def _forget(self, network: str) -> Forgotten:
+        over = [news for news in self._unwritten.values() if news[1] == network]
+        for news in over:
+            del self._unwritten[news[0]]
+        self._to_forget[network] = None
+        store = self._opened()
+        if store is not None and self._monotonic() >= self._writing.due_at:
+            try:
+                with store.batch():
+                    store.merge_all(over)  # those of which the store knows, are to be counted once
+                    removed = store.forget(network)
+            except StoreError as error:
+                self._writing.failed(self._monotonic())
+                self._failed(store, error)
+            else:
+                del self._to_forget[network]
+                self._changes += 1
+                log.info("greylist store: %d records of %r are forgotten", removed, network)
+        return Forgotten(network)
+
+    def _dump(self, store: Store, *, last: bool = False) -> bool:
+        """One slice of a dump, if one is to be written; True if there is more to do."""
+        if not self._to_dump:
+            return False
+        if self._dumping is None:
+            in_order = self._monotonic() >= self._writing.due_at
+            if (self._unwritten or self._to_forget) and in_order and not last:
+                return False  # first those: housekeep comes again for them
+            plan = self._to_dump[0].plan
+            if not plan.is_due((plan, self._changes) != self._dumped):
+                self._dump_over()
+                return bool(self._to_dump)
+            self._dumping = written(plan, store.scan(), int(self._clock()))
+            self._changes_at_dump = self._changes
+        try:
+            if next(self._dumping, _END) is _END:
+                self._dumped = (self._to_dump[0].plan, self._changes_at_dump)
+                self._dump_over()
+        except (OSError, StoreError) as error:
+            self._dump_failed(error)
+        return bool(self._to_dump)
+
+    def _dump_failed(self, error: Exception) -> None:
+        now = self._monotonic()
+        if now - self._dump_alarmed_at >= ALARM_SECONDS:
+            self._dump_alarmed_at = now
+            log.error("%s: the dump could not be written: %s", self._to_dump[0].plan.path, error)
+        self._dump_over(failed=True)
+
+    def _dump_over(self, *, failed: bool = False) -> None:
+        """Tell whoever waits for it: all that have asked for the same."""
+        self._dumping = None
+        plan = self._to_dump[0].plan if self._to_dump else None
+        while self._to_dump and self._to_dump[0].plan == plan:
+            self.reports.append(Dumped(self._to_dump.popleft().reply_to, failed))
 
     def _remember(self, news: News) -> None:
         key = news[0]
@@ -250,8 +384,14 @@ class StoreKeeper:
             return False
         limit = int(wall) - GRACE_SECONDS
         removed, self._swept_to = store.expire(
-            limit, self._allowed(limit, swept=due), self._swept_to, SWEEP_SLICE, self._greys
+            limit,
+            self._allowed(limit, swept=due),
+            self._swept_to,
+            SWEEP_SLICE,
+            self._greys,
+            passes=due,
         )
+        self._changes += bool(removed)
         log.debug("greylist store: %d old records removed", removed)
         if self._swept_to is None:
             self._round_over()

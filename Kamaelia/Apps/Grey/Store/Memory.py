@@ -48,6 +48,12 @@ class MemoryStore:
     def delete(self, triplet: Triplet) -> None:
         self._note(triplet, self._records.pop(triplet, None))
 
+    def forget(self, network: str) -> int:
+        over = [triplet for triplet in self._records if triplet.network == network]
+        for triplet in over:
+            self.delete(triplet)
+        return len(over)
+
     def expire(
         self,
         now: int,
@@ -55,15 +61,22 @@ class MemoryStore:
         after: Triplet | None,
         limit: int,
         greys: dict[int, int] | None = None,
+        *,
+        passes: bool = True,
     ) -> tuple[int, Triplet | None]:
         keys = self._next_keys(after, limit)
-        over = [key for key in keys if lifetimes.is_over(self._records[key], now)]
+        over = [
+            key
+            for key in keys
+            if (passes or self._records[key].passed_at is None)
+            and lifetimes.is_over(self._records[key], now)
+        ]
         for key in over:
             self.delete(key)
         if greys is not None:
             for record in filter(None, map(self._records.get, keys)):
                 if record.passed_at is None:
-                    minute = minute_of(record.first_seen, now)
+                    minute = minute_of(record.due, now)
                     greys[minute] = greys.get(minute, 0) + 1
         return len(over), keys[-1] if len(keys) == limit else None
 

@@ -10,16 +10,19 @@ is asked of it takes microseconds, however many records there are.
 * Above `limit` the oldest that have not passed make room: of the dict that grows, the few at the
   front are looked at, and those with a pass go to the back (so they are not looked at again before
   all others). What went is still in the file, but from then on the map cannot say "never seen".
-* Sweeping is done in slices: `sweep` looks at so many records a call.
+* Sweeping is done in slices: `sweep` looks at so many records a call. `forget`, too, is done a dict
+  at a time.
 
 >>> from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record
 >>> records = ServingMap(limit=1000)
->>> records.merge(b"k" * 16, Record.started(now=1_000))
->>> records.get(b"k" * 16).first_seen, records.get(b"x" * 16)
+>>> records.merge(b"k" * 20, Record.started(now=1_000))
+>>> records.get(b"k" * 20).first_seen, records.get(b"x" * 20)
 (1000, None)
 >>> records.sweep(now=99_000, lifetimes=Lifetimes(100, 1000), limit=500), len(records)
 (1, 0)
 """
+
+from collections.abc import Container, Mapping
 
 from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record
@@ -92,6 +95,21 @@ class ServingMap:
                     break
         self._count -= removed
         return removed
+
+    def forget(self, shard_number: int, kept: Mapping[bytes, Container[bytes]]) -> int:
+        """Delete, from one of the `SHARDS` dicts, the records whose keys end in one of those tags
+        (Packing.tag_of), but not the keys that `kept` has for that tag; how many."""
+        shard = self._shards[shard_number]
+        over = [key for key in shard if key[-4:] in kept and key not in kept[key[-4:]]]
+        for key in over:
+            del shard[key]
+        self._count -= len(over)
+        return len(over)
+
+    def delete(self, key: bytes) -> None:
+        """Forget it; unknown keys are no error."""
+        if self._shards[key[0]].pop(key, None) is not None:
+            self._count -= 1
 
     @property
     def at_start(self) -> bool:

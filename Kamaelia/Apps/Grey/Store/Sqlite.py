@@ -36,22 +36,20 @@ from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Store.DatabaseFile import claim, set_aside
 from Kamaelia.Apps.Grey.Store.Interface import Rows, StoreError, StoreLostError, minute_of
 from Kamaelia.Apps.Grey.Store.Packing import News, key_of_fields, packed_fields
+from Kamaelia.Apps.Grey.Store.SqliteSchema import (
+    APPLICATION_ID,
+    COLUMNS,
+    KEY,
+    OLDEST_VERSION,
+    SCHEMA_VERSION,
+    VALUES,
+    create,
+    migrate,
+)
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
-_APPLICATION_ID = 0x47524559  # "GREY": tells our files from those of other programs
-_KEY = ("network", "sender", "recipient")
-_VALUES = ("generation", "first_seen", "last_seen", "passed_at", "deferred", "passed")
-_CREATE = """
-CREATE TABLE records (
-    network TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
-    generation INTEGER NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
-    passed_at INTEGER, deferred INTEGER NOT NULL, passed INTEGER NOT NULL,
-    PRIMARY KEY (network, sender, recipient)
-) STRICT, WITHOUT ROWID
-"""
-_GET = f"SELECT {', '.join(_VALUES)} FROM records WHERE network=? AND sender=? AND recipient=?"  # noqa: S608 (constants only)
+_GET = f"SELECT {', '.join(VALUES)} FROM records WHERE network=? AND sender=? AND recipient=?"  # noqa: S608 (constants only)
 # Core/Merge.py in SQL: of two generations the later one whole, else each field its own way. A merge
 # that reads the old row in Python would hand the interpreter's lock to and fro for each row, and
 # wait five milliseconds each time while the scheduler is busy.
@@ -66,10 +64,15 @@ _MERGE = """ ON CONFLICT (network, sender, recipient) DO UPDATE SET
     deferred = CASE WHEN excluded.generation > generation THEN excluded.deferred
         ELSE max(deferred, excluded.deferred) END,
     passed = CASE WHEN excluded.generation > generation THEN excluded.passed
-        ELSE max(passed, excluded.passed) END
+        ELSE max(passed, excluded.passed) END,
+    due = CASE WHEN excluded.generation > generation THEN excluded.due
+        ELSE min(due, excluded.due) END,
+    until = CASE WHEN excluded.generation > generation THEN excluded.until
+        ELSE max(until, excluded.until) END
 WHERE excluded.generation >= generation"""
+_ROW = f"({','.join('?' * len(KEY + VALUES))})"
 _PUT = {  # rows a statement -> the statement: few, so that SQLite's module keeps all of them ready
-    rows: f"INSERT INTO records VALUES {','.join(['(?,?,?,?,?,?,?,?,?)'] * rows)}{_MERGE}"  # noqa: S608
+    rows: f"INSERT INTO records VALUES {','.join([_ROW] * rows)}{_MERGE}"  # noqa: S608
     for rows in (256, 16, 1)
 }
 # Many at once: asked one by one, each would wait for that lock. CROSS JOIN holds SQLite to the
@@ -77,11 +80,12 @@ _PUT = {  # rows a statement -> the statement: few, so that SQLite's module keep
 _GET_ALL = {
     rows: "WITH wanted (place, n, s, r) AS"  # noqa: S608
     f" (VALUES {','.join(f'({place},?,?,?)' for place in range(rows))})"
-    f" SELECT {', '.join(f'json_group_array({name})' for name in ('place', *_VALUES))}"
+    f" SELECT {', '.join(f'json_group_array({name})' for name in ('place', *VALUES))}"
     " FROM wanted CROSS JOIN records ON network = n AND sender = s AND recipient = r"
     for rows in (256, 16, 1)
 }
 _DELETE = "DELETE FROM records WHERE network=? AND sender=? AND recipient=?"
+_FORGET = "DELETE FROM records WHERE network=?"
 _FIRST_SLICE = "SELECT * FROM records ORDER BY network, sender, recipient LIMIT ?"
 _NEXT_SLICE = (
     "SELECT * FROM records WHERE (network, sender, recipient) > (?, ?, ?)"
@@ -94,8 +98,8 @@ _UP_TO = "(network, sender, recipient) <= (?, ?, ?)"
 _BY_KEY = "ORDER BY network, sender, recipient"
 # One row that holds all, column by column: fetched one by one, each would cost a wait for the
 # interpreter's lock, and a list each the attention of the garbage collector.
-_LOAD = f"SELECT {', '.join(f'json_group_array({name})' for name in _KEY + _VALUES)} FROM ({{}})"  # noqa: S608
-_IS_OVER = "CASE WHEN passed_at IS NULL THEN ? - first_seen > ? ELSE ? - passed_at > ? END"
+_LOAD = f"SELECT {', '.join(f'json_group_array({name})' for name in KEY + VALUES)} FROM ({{}})"  # noqa: S608
+_IS_OVER = "CASE WHEN passed_at IS NULL THEN ? - due > ? ELSE ? AND ? > until END"
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _CURES = {
@@ -116,7 +120,8 @@ class SqliteStore:
 
     `clock` is wall-clock time and names files that are set aside; `monotonic` bounds the check
     of a file that was not closed properly to `check_seconds`; a lock of another program is
-    waited for `busy_seconds`.
+    waited for `busy_seconds`. A file of an older schema is brought to this one; its passes then
+    last `pass_seconds`.
     """
 
     def __init__(
@@ -128,6 +133,7 @@ class SqliteStore:
         busy_seconds: float = 1.0,
         check_seconds: float = 5.0,
         checkpoint_bytes: int = 4 * 1024 * 1024,
+        pass_seconds: int = 36 * 24 * 3600,
     ) -> None:
         self._path = path
         self._clock = clock
@@ -136,6 +142,7 @@ class SqliteStore:
         self._check_seconds = check_seconds
         self._checkpoint_bytes = checkpoint_bytes
         self._checkpoint_at = checkpoint_bytes
+        self._pass_seconds = pass_seconds
         self._in_batch = False
         self._opened_as: tuple[int, int] | None = None
         self._connection = self._open()
@@ -174,6 +181,12 @@ class SqliteStore:
     def delete(self, triplet: Triplet) -> None:
         self._execute(_DELETE, *_key(triplet))
 
+    def forget(self, network: str) -> int:
+        with self._transaction():
+            self._execute(_FORGET, network)
+            removed: int = self._execute("SELECT changes()")[0][0]
+        return removed
+
     def expire(
         self,
         now: int,
@@ -181,6 +194,8 @@ class SqliteStore:
         after: Triplet | None,
         limit: int,
         greys: dict[int, int] | None = None,
+        *,
+        passes: bool = True,
     ) -> tuple[int, Triplet | None]:
         # All of it in SQLite, which lets others run meanwhile.
         with self._transaction():
@@ -193,14 +208,13 @@ class SqliteStore:
             )
             if last:
                 where, key = f"{where} AND {_UP_TO}", (*key, *last[0])
-            window, passing = lifetimes.window_seconds, lifetimes.pass_seconds
             self._execute(
                 f"DELETE FROM records WHERE {where} AND {_IS_OVER}",  # noqa: S608
                 *key,
                 now,
-                window,
+                lifetimes.window_seconds,
+                passes,
                 now,
-                passing,
             )
             removed: int = self._execute("SELECT changes()")[0][0]
             if greys is not None:
@@ -211,9 +225,9 @@ class SqliteStore:
         self, where: str, key: tuple[str, ...], now: int, greys: dict[int, int]
     ) -> None:
         counts = self._execute(
-            f"SELECT min(max(first_seen, ?), ?) / 60, count(*) FROM records WHERE {where}"  # noqa: S608
+            f"SELECT min(max(due, ?), ?) / 60, count(*) FROM records WHERE {where}"  # noqa: S608
             " AND passed_at IS NULL GROUP BY 1",
-            minute_of(-1, now) * 60,
+            minute_of(-_FAR, now) * 60,
             minute_of(_FAR, now) * 60,
             *key,
         )
@@ -328,21 +342,23 @@ class SqliteStore:
 
         version, application = pragma("user_version"), pragma("application_id")
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0 == version:
-            _create(connection)
+            create(connection)
             return
-        if application != _APPLICATION_ID:
+        if application != APPLICATION_ID:
             raise _UnusableError("it is the database of another program")
-        if version != SCHEMA_VERSION:
+        if not OLDEST_VERSION <= version <= SCHEMA_VERSION:
             age = "newer" if version > SCHEMA_VERSION else "older"
             raise _UnusableError(
                 f"it was written by a {age} version of this program (schema {version})"
             )
         columns = connection.execute("SELECT name FROM pragma_table_info('records')").fetchall()
-        if tuple(name for (name,) in columns) != _KEY + _VALUES:
+        if tuple(name for (name,) in columns) != COLUMNS[version]:
             raise _UnusableError("its table of records is missing or has other columns")
         size = self._path.stat().st_size
         if left_open or size != pragma("page_count") * pragma("page_size"):
             self._quick_check(connection)
+        if version < SCHEMA_VERSION:
+            migrate(connection, self._path, self._pass_seconds)
 
     def _quick_check(self, connection: sqlite3.Connection) -> None:
         """Read the whole file, but not for longer than `check_seconds`: mail is waiting."""
@@ -433,18 +449,9 @@ def _values(record: Record) -> tuple[int | None, ...]:
         record.passed_at,
         record.deferred,
         record.passed,
+        record.due,
+        record.until,
     )
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone()[0]:
-        connection.execute("ROLLBACK")  # another process was faster
-        return
-    connection.execute(_CREATE)
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("COMMIT")
 
 
 def _is_broken(error: Exception) -> bool:

@@ -11,6 +11,8 @@ remembered is written in batches; nobody in the event loop ever waits for a disk
   does not know is asked of the thread and answered later.
 * With `shared` the file belongs to several processes. Then only a pass that is in memory is
   answered from there, for a pass is the end of the story; for all else the file is asked first.
+* `Forget` holds from the next question on; memory and file are gone through later (Forgetting.py).
+  Of several processes the others keep the passes that they have in memory.
 * What the thread is to do, it gets in groups: queries at once, the rest after `GATHER_SECONDS`. One
   group is being worked on and one lies ready; the busier it is, the larger the groups and the
   cheaper each request.
@@ -40,15 +42,20 @@ from Axon.ThreadedComponent import threadedcomponent
 from Kamaelia.Apps.Grey.Core.Types import (
     Addressee,
     Answer,
+    Forget,
     Lifetimes,
     Query,
     Record,
     Remember,
     Triplet,
 )
+from Kamaelia.Apps.Grey.Store.Forgetting import Forgetting
 from Kamaelia.Apps.Grey.Store.Interface import Store
 from Kamaelia.Apps.Grey.Store.Keeper import (
     GREY_RECORDS,
+    Dumped,
+    DumpNow,
+    Forgotten,
     Load,
     Loaded,
     Request,
@@ -68,6 +75,7 @@ LOAD_PAUSE_SECONDS = 0.001  # between slices, for the thread shares the interpre
 LOAD_AGAIN_SECONDS = 60.0  # after the store could not be read
 SWEEP_SLICE = 500
 SWEEP_PAUSE_SECONDS = 0.02
+FORGET_PAUSE_SECONDS = 0.002
 _GROUPS_OUT = 2  # one in work, one ready
 _NEVER = float("inf")
 
@@ -77,11 +85,12 @@ class StoreWorker(threadedcomponent):
     the store."""
 
     Inboxes = {
-        "inbox": "tuple[Query | Remember | News | Load, ...]: one group of requests",
+        "inbox": "tuple[Query | News | Forget | Load | DumpNow, ...]: one group of requests",
         "control": "producerFinished or shutdownMicroprocess: finish what arrived, then close",
     }
     Outboxes = {
-        "outbox": "tuple[Answer | Loaded, ...]: for each group, the answers in order",
+        "outbox": "tuple[Answer | Loaded | Forgotten, ...]: for each group, the answers in order",
+        "reports": "Dumped: of each DumpNow, when it is done",
         "signal": "producerFinished or shutdownMicroprocess: all is written, the store closed",
     }
 
@@ -116,6 +125,7 @@ class StoreWorker(threadedcomponent):
             stop = self._serve(keeper)
         finally:  # also when the scheduler was stopped: pause() then raises
             keeper.close()
+        self._report(keeper)
         self.send(stop, "signal")
 
     def _serve(self, keeper: StoreKeeper) -> ipc:
@@ -127,27 +137,33 @@ class StoreWorker(threadedcomponent):
             if stop is not None:
                 return stop
             seconds = keeper.housekeep()  # writes, too, after the answers: no one waits for a disk
+            self._report(keeper)
             if seconds and not self.anyReady():
                 self.pause(seconds)
 
+    def _report(self, keeper: StoreKeeper) -> None:
+        while keeper.reports:
+            self.send(keeper.reports.popleft(), "reports")
+
 
 class StoreService(component):
-    """StoreService(open_store, lifetimes, clock=time.time, sweep_interval=600.0, ...) -> Query and
-    Remember in, each Answer to the box that its query names, which must have no limit.
+    """StoreService(open_store, lifetimes, clock=time.time, sweep_interval=600.0, ...) -> Query,
+    Remember and Forget in, each Answer to the box that its query names, which must have no limit.
 
     memory_records: how many records are kept in memory. grey_records: how many that have not passed
     are kept in the store. shared: other processes write to the same store."""
 
     Inboxes = {
-        "inbox": "Query or Remember: from anybody, in any number; acted on at once",
+        "inbox": "Query, Remember, Forget or DumpNow: from anybody; acted on at once",
         "control": "producerFinished or shutdownMicroprocess: write everything, then end",
-        "_answers": "tuple[Answer | Loaded, ...]: from the worker, one tuple a group",
+        "_answers": "tuple[Answer | Loaded | Forgotten, ...]: from the worker, one tuple a group",
+        "_reports": "Dumped: from the worker",
         "_worker": "producerFinished: the worker has closed the store",
     }
     Outboxes = {
         "outbox": "object: not used, answers go to the boxes that the queries name",
         "signal": "producerFinished or shutdownMicroprocess: the one that came in",
-        "_groups": "tuple[Query | News | Load, ...]: to the worker",
+        "_groups": "tuple[Query | News | Forget | Load | DumpNow, ...]: to the worker",
         "_stop": "producerFinished: to the worker, after the last group",
     }
 
@@ -173,6 +189,9 @@ class StoreService(component):
         self._memory_records = memory_records
         self._shared = shared
         self._records = ServingMap(memory_records)
+        self._forgetting = Forgetting(self._records)
+        self._forgotten = self._forgetting.networks  # nearly always empty
+        self._forget_at = _NEVER
         self._last: tuple[Triplet | None, bytes] = (None, b"")  # the key of the latest triplet
         # What is in memory of the store: all of it, or all up to that triplet, or some.
         self._complete = False
@@ -190,6 +209,7 @@ class StoreService(component):
         self.link((self, "_groups"), (self._worker, "inbox"))
         self.link((self, "_stop"), (self._worker, "control"))
         self.link((self._worker, "outbox"), (self, "_answers"))
+        self.link((self._worker, "reports"), (self, "_reports"))
         self.link((self._worker, "signal"), (self, "_worker"))
         self.addChildren(self._worker)
 
@@ -224,22 +244,30 @@ class StoreService(component):
         while not self.dataReady("_worker"):
             self.pause()
             yield 1
+        self._pass_on_reports()
         self.removeChild(self._worker)
         self.send(stop, "signal")
 
     # --- in the turn of whoever asks ---
 
-    def _take(self, request: Query | Remember) -> None:
+    def _take(self, request: Query | Remember | Forget | DumpNow) -> None:
         if isinstance(request, Query):
             self._answer(request)
-        else:
+        elif isinstance(request, Remember):
             self._remember(request)
+        elif isinstance(request, Forget):
+            self._forget(request)
+        elif not self._closing:
+            self._waiting.append(request)
+            self._hand_over_soon()
 
     def _answer(self, query: Query) -> None:
         triplet = query.triplet
         key = key_of(triplet)
         self._last = (triplet, key)  # the Remember that comes of it has the same
         record = self._records.get(key)
+        if self._forgotten and self._forgetting.hides(triplet.network, key):
+            record = None
         if self._shared:
             sure = (
                 record is not None
@@ -263,15 +291,26 @@ class StoreService(component):
             self._deliver_late(Answer(query.triplet, failed=True), query.reply_to)
             return
         self._waiting.append(query)
+        self._hand_over_soon()
+
+    def _hand_over_soon(self) -> None:
         if self._hand_over_at:
             self._hand_over_at = 0.0
             self.unpause()
+
+    def _forget(self, request: Forget) -> None:
+        # No limit to these but that of different networks: each of them is one text.
+        if not self._closing and self._forgetting.begin(request.network):
+            self._waiting.append(request)
+            self._hand_over_soon()
 
     def _remember(self, request: Remember) -> None:
         triplet, record = request.triplet, request.record
         known, key = self._last
         if triplet is not known:
             key = key_of(triplet)
+        if self._forgotten:
+            self._forgetting.remember(triplet.network, key)
         if not self._shared or record.passed_at is not None:
             self._keep(key, record)
         # Dropped when it is too much: memory has it, and a restart makes its sender wait once more.
@@ -303,9 +342,15 @@ class StoreService(component):
             for reply_to, answer in zip(self._out.popleft(), answers, strict=True):
                 if isinstance(answer, Loaded):
                     self._loaded(answer, now)
+                elif isinstance(answer, Forgotten):
+                    self._forgetting.gone(answer.network)
+                    self._forget_at = now
                 elif reply_to is not None:
                     self._pass_on(answer, reply_to)
+        self._pass_on_reports()
         if not stopping:
+            if now >= self._forget_at:
+                self._go_on_forgetting(now)
             if now >= self._load_at:
                 self._load_at, self._loading = _NEVER, True
                 # Before all others: each slice that has come spares the thread their like.
@@ -326,7 +371,7 @@ class StoreService(component):
             [
                 request.reply_to if isinstance(request, Query) else None
                 for request in group
-                if not isinstance(request, tuple)
+                if not isinstance(request, (tuple, DumpNow))
             ]
         )
         self.send(group, "_groups")
@@ -335,6 +380,9 @@ class StoreService(component):
         """The store's answer; together with what has been remembered since the question."""
         key = key_of(answer.triplet)
         record = answer.record
+        if self._forgotten and self._forgetting.hides(answer.triplet.network, key):
+            self._deliver_late(answer, reply_to)  # asked after it, or answered before it
+            return
         if record is not None and (not self._shared or record.passed_at is not None):
             self._keep(key, record)
         known = self._records.get(key)
@@ -342,7 +390,15 @@ class StoreService(component):
             answer = Answer(answer.triplet, known)
         self._deliver_late(answer, reply_to)
 
-    def _deliver_late(self, answer: Answer, reply_to: tuple[Addressee, str]) -> None:
+    def _pass_on_reports(self) -> None:
+        for report in self.Inbox("_reports"):
+            self._deliver_late(report, report.reply_to)
+
+    def _go_on_forgetting(self, now: float) -> None:
+        self._forgetting.step()
+        self._forget_at = now + FORGET_PAUSE_SECONDS if self._forgetting.has_work else _NEVER
+
+    def _deliver_late(self, answer: Answer | Dumped, reply_to: tuple[Addressee, str]) -> None:
         """A box that is full or none is the fault of one, and this service is for all."""
         addressee, boxname = reply_to
         box = addressee.inboxes.get(boxname)
@@ -394,7 +450,7 @@ class StoreService(component):
         busy = len(self._out) >= _GROUPS_OUT  # nothing can be handed over before an answer comes
         due_at = _NEVER if busy else self._hand_over_at
         if not stopping:  # else what is overdue, and no longer done, would keep us awake
-            due_at = min(due_at, self._load_at, self._sweep_at)
+            due_at = min(due_at, self._load_at, self._sweep_at, self._forget_at)
         self.pause(None if due_at == _NEVER else max(0.0, due_at - now))
 
 

@@ -14,10 +14,13 @@ from Kamaelia.Apps.Grey.Core.Decide import (
     when_store_failed,
     when_too_many,
     with_record,
+    with_triplet,
     without_record,
+    without_store,
 )
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Normalise import triplet_of
+from Kamaelia.Apps.Grey.Core.Rules import Rules
 from Kamaelia.Apps.Grey.Core.Types import (
     Attempt,
     Decision,
@@ -147,8 +150,17 @@ def test_what_greylisting_must_decide(attempt: Attempt) -> None:
 
 
 T0 = 1_000_000
-FIRST = Record.started(T0)
-KNOWN = Record(0, first_seen=T0, last_seen=T0 + 70, passed_at=T0 + 70, deferred=1, passed=1)
+FIRST = Record.started(T0, delay=60)
+KNOWN = Record(
+    generation=0,
+    first_seen=T0,
+    last_seen=T0 + 70,
+    passed_at=T0 + 70,
+    deferred=1,
+    passed=1,
+    due=T0 + 60,
+    until=T0 + 70 + 86_400,
+)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +172,8 @@ KNOWN = Record(0, first_seen=T0, last_seen=T0 + 70, passed_at=T0 + 70, deferred=
         (FIRST, T0 + 59, Verdict.DEFER, Reason.TOO_EARLY, 1, 59),
         (FIRST, T0 + 60, Verdict.PASS, Reason.RETRIED, 0, 60),
         (FIRST, T0 + 61, Verdict.PASS, Reason.RETRIED, 0, 61),
-        (FIRST, T0 + 3600, Verdict.PASS, Reason.RETRIED, 0, 3600),
-        (FIRST, T0 + 3601, Verdict.DEFER, Reason.EXPIRED_WINDOW, 60, 3601),
+        (FIRST, T0 + 3660, Verdict.PASS, Reason.RETRIED, 0, 3660),  # delay and window
+        (FIRST, T0 + 3661, Verdict.DEFER, Reason.EXPIRED_WINDOW, 60, 3661),
         (FIRST, T0 - 1, Verdict.DEFER, Reason.NEW, 60, 0),
         (KNOWN, T0 + 71, Verdict.PASS, Reason.KNOWN, 0, 0),
         (KNOWN, T0 + 70 + 86_400, Verdict.PASS, Reason.KNOWN, 0, 0),
@@ -181,19 +193,82 @@ def test_what_a_record_means_now(
 @pytest.mark.parametrize(
     ("record", "now", "kept"),
     [
-        (None, T0, Record(0, T0, T0, None, 1, 0)),
-        (FIRST, T0 + 5, Record(0, T0, T0 + 5, None, 2, 0)),  # the clock is not restarted
-        (FIRST, T0 + 60, Record(0, T0, T0 + 60, T0 + 60, 1, 1)),
-        (FIRST, T0 + 3601, Record(1, T0 + 3601, T0 + 3601, None, 1, 0)),
-        (FIRST, T0 - 9, Record(1, T0 - 9, T0 - 9, None, 1, 0)),  # from the future: reset to now
+        (None, T0, Record(0, T0, T0, None, 1, 0, T0 + 60)),
+        (FIRST, T0 + 5, Record(0, T0, T0 + 5, None, 2, 0, T0 + 60)),  # the clock is not restarted
+        (FIRST, T0 + 60, Record(0, T0, T0 + 60, T0 + 60, 1, 1, T0 + 60, T0 + 86_460)),
+        (FIRST, T0 + 3661, Record.started(T0 + 3661, 1, 60)),
+        (FIRST, T0 - 9, Record.started(T0 - 9, 1, 60)),  # from the future: reset to now
         (KNOWN, T0 + 70 + 863, None),  # a pass as good as new is not written again ...
-        (KNOWN, T0 + 70 + 864, Record(0, T0, T0 + 934, T0 + 934, 1, 2)),  # ... an older one is
+        (  # ... an older one is
+            KNOWN,
+            T0 + 70 + 864,
+            Record(0, T0, T0 + 934, T0 + 934, 1, 2, T0 + 60, T0 + 934 + 86_400),
+        ),
         (KNOWN, T0 - 99, None),  # a later pass is kept
-        (KNOWN, T0 + 99_999, Record(1, T0 + 99_999, T0 + 99_999, None, 1, 0)),
+        (KNOWN, T0 + 99_999, Record.started(T0 + 99_999, 1, 60)),
     ],
 )
 def test_what_is_remembered(record: Record | None, now: int, kept: Record | None) -> None:
     assert with_record(STRANGER, record, POLICY, now).record == kept
+
+
+READY = Rules(POLICY)
+TRIPLET = triplet_of(STRANGER, POLICY)
+
+
+@pytest.mark.parametrize(
+    ("record", "now", "delay", "pass_seconds", "verdict", "reason", "kept"),
+    [
+        # the rule of the first try says when a retry gets in, that of the pass how long it lasts
+        (None, T0, 900, 50, Verdict.DEFER, Reason.NEW, Record.started(T0, 0, 900)),
+        (FIRST, T0 + 60, 900, 50, Verdict.PASS, Reason.RETRIED,
+         Record(0, T0, T0 + 60, T0 + 60, 1, 1, T0 + 60, T0 + 110)),
+        (FIRST, T0 + 5, 900, 50, Verdict.DEFER, Reason.TOO_EARLY,
+         Record(0, T0, T0 + 5, None, 2, 0, T0 + 60)),
+        (FIRST, T0 + 9999, 900, 50, Verdict.DEFER, Reason.EXPIRED_WINDOW,
+         Record.started(T0 + 9999, 1, 900)),
+        # no delay: in at once, and remembered as one that waits
+        (None, T0, 0, 50, Verdict.PASS, Reason.NEW, Record.started(T0)),
+        (None, T0, -60, 50, Verdict.PASS, Reason.NEW, Record.started(T0)),
+        (Record.started(T0), T0 + 1, 60, 50, Verdict.PASS, Reason.RETRIED,
+         Record(0, T0, T0 + 1, T0 + 1, 1, 1, T0, T0 + 51)),
+        (KNOWN, T0 + 99_999, 0, 50, Verdict.PASS, Reason.EXPIRED_PASS,
+         Record.started(T0 + 99_999, 1)),
+        # no auto-whitelist: accepted once
+        (FIRST, T0 + 60, 60, 0, Verdict.PASS, Reason.RETRIED,
+         Record(0, T0, T0 + 60, T0 + 60, 1, 1, T0 + 60, T0 + 60)),
+        (FIRST, T0 + 60, 60, -9, Verdict.PASS, Reason.RETRIED,
+         Record(0, T0, T0 + 60, T0 + 60, 1, 1, T0 + 60, T0 + 60)),
+        (KNOWN, T0 + 71, 60, 0, Verdict.DEFER, Reason.EXPIRED_PASS,
+         Record.started(T0 + 71, 1, 60)),
+        (KNOWN, T0 + 70, 60, 0, Verdict.PASS, Reason.KNOWN, None),
+        # a longer one holds from the next mail on, a shorter one takes nothing back
+        (KNOWN, T0 + 80, 60, 999_999, Verdict.PASS, Reason.KNOWN,
+         Record(0, T0, T0 + 80, T0 + 80, 1, 2, T0 + 60, T0 + 80 + 999_999)),
+        (KNOWN, T0 + 80, 60, 50, Verdict.PASS, Reason.KNOWN, None),
+    ],
+)  # fmt: skip
+def test_a_rule_may_have_terms_of_its_own(
+    record: Record | None,
+    now: int,
+    delay: int,
+    pass_seconds: int,
+    verdict: Verdict,
+    reason: Reason,
+    kept: Record | None,
+) -> None:
+    decision = with_triplet(TRIPLET, record, READY, now, delay, pass_seconds)
+    assert (decision.verdict, decision.reason) == (verdict, reason)
+    assert decision.record == kept
+    assert (decision.wait_seconds > 0) == (verdict is Verdict.DEFER)
+
+
+def test_who_would_not_have_to_wait_does_not_wait_for_a_failing_store_either() -> None:
+    closed = replace(POLICY, store_failure=FailMode.DEFER)
+    assert without_store(TRIPLET, closed, 0).verdict is Verdict.PASS
+    assert without_store(TRIPLET, closed, 90).wait_seconds == 90
+    assert when_too_many(TRIPLET, POLICY, 0).verdict is Verdict.PASS
+    assert when_too_many(TRIPLET, POLICY, 90).wait_seconds == 90
 
 
 def test_an_authenticated_client_passes_to_anywhere() -> None:
@@ -253,7 +328,8 @@ times = st.integers(min_value=-(2**40), max_value=2**40)
 
 @given(
     st.builds(Attempt, *[any_text] * 7, st.booleans()),
-    st.none() | st.builds(Record, times, times, times, st.none() | times, times, times),
+    st.none()
+    | st.builds(Record, times, times, times, st.none() | times, times, times, times, times),
     times,
 )
 def test_there_is_a_decision_for_everything(
@@ -275,10 +351,10 @@ def test_whoever_keeps_trying_gets_in(start: int, gaps: list[int]) -> None:
     for gap in [0, *gaps]:
         now += gap
         decision = with_record(STRANGER, record, POLICY, now)
-        if record is not None and record.passed_at is None and 60 <= now - first <= 3600:
+        if record is not None and record.passed_at is None and 60 <= now - first <= 3660:
             assert decision.verdict is Verdict.PASS
             return
-        if record is None or now - first > 3600:
+        if record is None or now - first > 3660:
             first = now
         assert decision.verdict is Verdict.DEFER
         record = decision.record

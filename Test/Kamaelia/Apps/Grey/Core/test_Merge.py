@@ -23,6 +23,8 @@ records = st.builds(
     passed_at=st.none() | times,
     deferred=st.integers(min_value=0, max_value=5),
     passed=st.integers(min_value=0, max_value=5),
+    due=times,
+    until=times,
 )
 
 
@@ -51,9 +53,9 @@ def test_any_order_with_repeats_ends_with_the_same_record(
 
 
 def test_within_a_generation_the_first_sight_and_the_latest_pass_count() -> None:
-    here = Record(0, first_seen=100, last_seen=150, passed_at=None, deferred=3, passed=0)
-    there = Record(0, first_seen=120, last_seen=400, passed_at=400, deferred=1, passed=1)
-    assert merge(here, there) == Record(0, 100, 400, 400, 3, 1)
+    here = Record(0, 100, 150, passed_at=None, deferred=3, passed=0, due=700)
+    there = Record(0, 120, 400, passed_at=400, deferred=1, passed=1, due=180, until=900)
+    assert merge(here, there) == Record(0, 100, 400, 400, 3, 1, due=180, until=900)
 
 
 def test_a_fresh_start_wins_over_the_old_pass() -> None:

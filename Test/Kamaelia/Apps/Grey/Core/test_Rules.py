@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Normalise import triplet_of
-from Kamaelia.Apps.Grey.Core.Rules import MOST_CLIENTS, Rules
+from Kamaelia.Apps.Grey.Core.Rules import MOST_CLIENTS, Recipients, Rules
 from Kamaelia.Apps.Grey.Core.Types import Attempt, HeloRule, Policy, Reason, TripleRule
 
 HERE = Networks([ip_network("198.51.100.0/24")])
@@ -51,6 +51,34 @@ def test_what_is_no_address_is_kept_only_if_it_is_short() -> None:
     rules = Rules(POLICY)
     rules.without_record(replace(STRANGER, client="x" * 5000))
     assert len(rules._clients) == 0
+
+
+def to(recipient: str) -> Attempt:
+    local, _, domain = recipient.rpartition("@")
+    return replace(STRANGER, recipient=recipient, recipient_local=local, recipient_domain=domain)
+
+
+def test_some_recipients_are_named_one_by_one_or_by_their_domain() -> None:
+    some = Recipients(("Bob@Example.org", "example.net", ".example.com", "B\u00fccher.example"))
+    for recipient in (
+        *("bob@example.org", "BOB@EXAMPLE.ORG", "x@Example.net", "x@example.com"),
+        *("x@a.b.example.com", "x@b\u00fccher.EXAMPLE"),
+    ):
+        assert some.has(to(recipient)), recipient
+    for recipient in ("x@example.org", "x@a.example.net", "x@badexample.com", "x@com", "bob"):
+        assert not some.has(to(recipient)), recipient
+    assert not Recipients(()).has(STRANGER)
+    assert not Recipients(("x@example.org",)).has(STRANGER)
+
+
+def test_senders_are_normal_in_the_key_if_the_policy_says_so() -> None:
+    varied = replace(to("B+lists@example.org"), sender="list-bounces-4711@example.net")
+    assert Rules(POLICY).triplet_of(varied).sender == "list-bounces-4711@example.net"
+    triplet = Rules(replace(POLICY, normalise_senders=True)).triplet_of(varied)
+    assert (triplet.sender, triplet.recipient) == ("list-bounces@example.net", "b@example.org")
+    tagged = replace(STRANGER, sender="prvs=1=a@example.net")
+    assert Rules(POLICY).triplet_of(tagged) == Rules(POLICY).triplet_of(STRANGER)
+    assert Rules(POLICY).network_of("192.0.2.9") == Rules(POLICY).triplet_of(STRANGER).network
 
 
 texts = st.text(st.characters(), max_size=20)

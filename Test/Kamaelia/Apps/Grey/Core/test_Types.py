@@ -21,16 +21,16 @@ from Kamaelia.Apps.Grey.Core.Types import (
 )
 
 LIFETIMES = Lifetimes(window_seconds=100, pass_seconds=1000)
-GREY = Record.started(now=5000)
-PASSED = replace(GREY, passed_at=6000)
+GREY = Record.started(now=5000, delay=50)
+PASSED = replace(GREY, passed_at=6000, until=7000)
 
 
 @pytest.mark.parametrize(
     ("record", "now", "over"),
     [
         (GREY, 5000, False),
-        (GREY, 5100, False),
-        (GREY, 5101, True),
+        (GREY, 5150, False),
+        (GREY, 5151, True),
         (GREY, 4000, False),  # first seen in the future
         (PASSED, 6000, False),
         (PASSED, 7000, False),

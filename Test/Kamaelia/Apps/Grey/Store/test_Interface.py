@@ -13,8 +13,8 @@ def test_both_stores_have_every_method_of_the_interface(tmp_path: Path) -> None:
     stores: list[Store] = [MemoryStore(), SqliteStore(tmp_path / "greylist.sqlite3")]
     methods = {name for name in vars(Store) if not name.startswith("_")}
     assert methods == {
-        "get", "get_all", "merge", "merge_all", "delete", "expire", "load", "count", "scan",
-        "batch", "tidy", "close"
+        "get", "get_all", "merge", "merge_all", "delete", "forget", "expire", "load", "count",
+        "scan", "batch", "tidy", "close"
     }  # fmt: skip
     for store in stores:
         assert methods <= set(dir(store))

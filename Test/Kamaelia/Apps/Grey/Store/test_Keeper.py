@@ -19,7 +19,9 @@ DAY = 24 * 3600
 START = 1_740_000_000
 LIFETIMES = Lifetimes(window_seconds=DAY, pass_seconds=36 * DAY)
 GREY = Record.started(now=START)
-PASSED = replace(GREY, last_seen=START + 60, passed_at=START + 60, passed=1)
+PASSED = replace(
+    GREY, last_seen=START + 60, passed_at=START + 60, passed=1, until=START + 60 + 36 * DAY
+)
 
 
 class NoBox:
@@ -95,9 +97,11 @@ class FlakyStore(MemoryStore):
         after: Triplet | None,
         limit: int,
         greys: dict[int, int] | None = None,
+        *,
+        passes: bool = True,
     ) -> tuple[int, Triplet | None]:
         self._world.check("sweep")
-        return super().expire(now, lifetimes, after, limit, greys)
+        return super().expire(now, lifetimes, after, limit, greys, passes=passes)
 
     def tidy(self) -> None:
         self._world.check("tidy")

@@ -74,7 +74,7 @@ def test_one_that_was_removed_while_the_disk_was_full_is_made_when_there_is_room
     kept.wait()
     kept.path.unlink()
     with monkeypatch.context() as full:
-        full.setattr(Sqlite, "_create", no_room)
+        full.setattr(Sqlite, "create", no_room)
         kept.put(2)
         kept.wait()
     kept.put(3)
@@ -117,7 +117,7 @@ def test_a_store_that_cannot_be_opened_again_says_that_it_is_lost(
     path.write_bytes(b"x" * 8192)
     if use is SqliteStore.tidy:
         path.unlink()
-        monkeypatch.setattr(Sqlite, "_create", no_room)
+        monkeypatch.setattr(Sqlite, "create", no_room)
     occupy(path)
     with pytest.raises(StoreLostError):
         use(store)

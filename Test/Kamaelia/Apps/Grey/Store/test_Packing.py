@@ -14,16 +14,17 @@ from Kamaelia.Apps.Grey.Store.Packing import (
     key_of,
     packed,
     says_all,
+    tag_of,
     unpacked,
 )
 
 texts = st.text(st.characters(), max_size=8) | st.sampled_from(["", "a@b", "1", "1,", ",", "\0"])
 triplets = st.builds(Triplet, texts, texts, texts)
 numbers = st.integers(0, MOST)
-records = st.builds(Record, numbers, numbers, numbers, st.none() | numbers, numbers, numbers)
+records = st.builds(Record, numbers, numbers, numbers, st.none() | numbers, *[numbers] * 4)
 anything = st.integers(-(2**70), 2**70)
 few = st.integers(0, 2)
-similar = st.builds(Record, few, few, few, st.none() | few, few, few)
+similar = st.builds(Record, few, few, few, st.none() | few, few, few, few, few)
 
 
 @settings(max_examples=50)
@@ -34,7 +35,7 @@ def test_a_record_comes_out_as_it_went_in(record: Record) -> None:
 
 
 @settings(max_examples=50)
-@given(st.builds(Record, anything, anything, anything, st.none() | anything, anything, anything))
+@given(st.builds(Record, *[anything] * 3, st.none() | anything, *[anything] * 4))
 def test_what_does_not_fit_is_brought_to_the_nearest_that_does(record: Record) -> None:
     def near(number: int) -> int:
         return min(max(number, 0), MOST)
@@ -43,12 +44,14 @@ def test_what_does_not_fit_is_brought_to_the_nearest_that_does(record: Record) -
     assert found.first_seen == near(record.first_seen)
     assert found.passed_at == (None if record.passed_at is None else near(record.passed_at))
     assert (found.generation, found.passed) == (near(record.generation), near(record.passed))
+    assert (found.due, found.until) == (near(record.due), near(record.until))
 
 
 @settings(max_examples=50)
 @given(triplets, triplets)
 def test_two_triplets_share_a_key_only_if_they_are_one(one: Triplet, other: Triplet) -> None:
-    assert len(key_of(one)) == 16
+    assert len(key_of(one)) == 20
+    assert key_of(one).endswith(tag_of(one.network))
     assert (key_of(one) == key_of(other)) is (one == other)
 
 
@@ -59,17 +62,19 @@ def test_a_record_says_all_if_merging_gives_that_record(known: Record, record: R
 
 
 def test_each_field_can_say_less() -> None:
-    known = Record(1, 50, 60, 60, 2, 2)
+    known = Record(1, 50, 60, 60, 2, 2, 55, 90)
     assert says_all(packed(known), known)
-    assert says_all(packed(known), Record(2, 99, 1, None, 0, 0))  # a later generation, whole
+    assert says_all(packed(known), Record(2, 99, 1, None, 0, 0, 99, 0))  # a later generation, whole
     for less in (
-        Record(0, 50, 60, 60, 2, 2),
-        Record(1, 51, 60, 60, 2, 2),
-        Record(1, 50, 59, 60, 2, 2),
-        Record(1, 50, 60, 59, 2, 2),
-        Record(1, 50, 60, None, 2, 2),
-        Record(1, 50, 60, 60, 1, 2),
-        Record(1, 50, 60, 60, 2, 1),
+        Record(0, 50, 60, 60, 2, 2, 55, 90),
+        Record(1, 51, 60, 60, 2, 2, 55, 90),
+        Record(1, 50, 59, 60, 2, 2, 55, 90),
+        Record(1, 50, 60, 59, 2, 2, 55, 90),
+        Record(1, 50, 60, None, 2, 2, 55, 90),
+        Record(1, 50, 60, 60, 1, 2, 55, 90),
+        Record(1, 50, 60, 60, 2, 1, 55, 90),
+        Record(1, 50, 60, 60, 2, 2, 56, 90),
+        Record(1, 50, 60, 60, 2, 2, 55, 89),
     ):
         assert not says_all(packed(known), less)
 

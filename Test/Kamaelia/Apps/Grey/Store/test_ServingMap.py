@@ -15,7 +15,7 @@ from Kamaelia.Apps.Grey.Store.ServingMap import SHARDS, ServingMap
 
 LIFETIMES = Lifetimes(window_seconds=100, pass_seconds=1000)
 GREY = Record.started(now=5000)
-PASSED = Record(0, 5000, 5060, 5060, 1, 1)
+PASSED = Record(0, 5000, 5060, 5060, 1, 1, 5060, 6060)
 
 
 def key(number: int) -> bytes:

@@ -18,7 +18,8 @@ import pytest
 
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Store.Interface import StoreError
-from Kamaelia.Apps.Grey.Store.Sqlite import SCHEMA_VERSION, SqliteStore, _create
+from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
+from Kamaelia.Apps.Grey.Store.SqliteSchema import SCHEMA_VERSION, create
 
 ROWS = 3000  # enough for some hundred kilobytes: more than one page in every respect
 GREY = Record.started(now=5000)
@@ -183,7 +184,7 @@ def make_other_columns(path: Path) -> None:
     [
         (make_garbage, "file is not a database"),
         (make_truncated, "malformed|damaged"),
-        (make_newer, r"newer version of this program \(schema 2\)"),
+        (make_newer, r"newer version of this program \(schema 3\)"),
         (make_older, r"older version of this program \(schema 0\)"),
         (make_foreign, "another program"),
         (make_tableless, "missing or has other columns"),
@@ -229,9 +230,9 @@ def test_a_file_that_another_process_has_set_aside_is_left_to_it(
 
 def test_two_processes_may_make_the_file_at_the_same_time(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        _create(other)
+        create(other)
         with closing(sqlite3.connect(path, isolation_level=None)) as late:
-            _create(late)  # looked before the other was done
+            create(late)  # looked before the other was done
     with closing(opened(path)) as store:
         assert store.count() == 0
 
@@ -308,7 +309,7 @@ def test_text_that_is_no_text_is_damage_and_not_quoted(
 ) -> None:
     raw(
         closed_file,
-        "INSERT INTO records VALUES ('', CAST(x'1b5d41ff' AS TEXT), '', 0, 0, 0, NULL, 0, 0)",
+        "INSERT INTO records VALUES ('', CAST(x'1b5d41ff' AS TEXT), '', 0, 0, 0, NULL, 0, 0, 0, 0)",
     )
     with closing(opened(closed_file)) as store:
         assert list(store.scan()) == []

@@ -216,8 +216,10 @@ def test_old_records_are_swept_while_nothing_else_is_to_do() -> None:
             after: Triplet | None,
             limit: int,
             greys: dict[int, int] | None = None,
+            *,
+            passes: bool = True,
         ) -> tuple[int, Triplet | None]:
-            swept = super().expire(now, lifetimes, after, limit, greys)
+            swept = super().expire(now, lifetimes, after, limit, greys, passes=passes)
             runner.call_from_thread(lambda: worker.inboxes["control"].deliver(STOPS[0]))
             return swept
 

@@ -23,7 +23,7 @@ NOW = 1_740_000_000
 DAY = 24 * 3600
 LIFETIMES = Lifetimes(window_seconds=DAY, pass_seconds=36 * DAY)
 GREY = Record.started(now=NOW)
-PASSED = replace(GREY, last_seen=NOW + 60, passed_at=NOW + 60, passed=1)
+PASSED = replace(GREY, last_seen=NOW + 60, passed_at=NOW + 60, passed=1, until=NOW + 60 + 36 * DAY)
 
 SHUTDOWN = {StoreService: Ends(lambda: StoreService(MemoryStore, LIFETIMES))}
 
@@ -354,7 +354,7 @@ def test_shared_only_a_pass_is_answered_from_memory(store: SpiedStore) -> None:
 
 
 def test_shared_a_pass_that_is_over_is_asked_for_again(store: SpiedStore) -> None:
-    over = replace(PASSED, passed_at=NOW - 37 * DAY)
+    over = replace(PASSED, passed_at=NOW - 37 * DAY, until=NOW - DAY)
     store.merge(key(1), over)
 
     def scene(player: Player) -> Iterator[object]:

@@ -23,7 +23,7 @@ STORES: dict[str, Callable[[Path], Store]] = {
 LIFETIMES = Lifetimes(window_seconds=100, pass_seconds=1000)
 KEY = Triplet("192.0.2.0/24", "a@example.net", "b@example.org")
 GREY = Record.started(now=5000)
-PASSED = replace(GREY, passed_at=5060, passed=1)
+PASSED = replace(GREY, passed_at=5060, passed=1, until=6060)
 
 
 @pytest.fixture(params=STORES)
@@ -123,15 +123,15 @@ def test_loading_gives_all_as_memory_has_them_in_slices(store: Store) -> None:
 def test_those_that_stay_and_have_not_passed_are_counted_by_the_minute(store: Store) -> None:
     month = 30 * 86_400
     now = 100 * month
-    seen = [now, now - 59, now - 60, now - 61, now - 2 * month, now - 3 * month, now + month]
+    seen = [now, now - 59, now - 60, now - 61, now - 2 * month, now - 3 * month, now + 2 * month]
     fill(store, {key(n): Record.started(first) for n, first in enumerate(seen)})
-    fill(store, {key(100): replace(PASSED, passed_at=now), key(101): Record.started(1)})
+    fill(store, {key(100): replace(PASSED, until=now), key(101): Record.started(1)})
     greys: dict[int, int] = {}
     removed, _ = store.expire(now, Lifetimes(now - 2, 1000), None, 100, greys)
     minute = now // 60
     assert removed == 1
     assert greys == {
-        minute: 1, minute - 1: 2, minute - 2: 1, minute - month // 60: 2, minute + 60: 1
+        minute: 1, minute - 1: 2, minute - 2: 1, minute - month // 60: 2, minute + month // 60: 1
     }  # fmt: skip
 
 
@@ -146,6 +146,22 @@ def test_deleting_forgets_and_deleting_the_unknown_is_harmless(store: Store) -> 
     store.delete(KEY)
     store.delete(KEY)
     assert store.get(KEY) is None
+
+
+def test_forgetting_a_network_forgets_all_of_it_and_nothing_else(store: Store) -> None:
+    others = [Triplet(name, "4", "") for name in ("192.0.2.0/2", "192.0.2.0/24 ", "")]
+    fill(store, {key(n): GREY for n in range(40)} | dict.fromkeys(others, PASSED))
+    assert store.forget("192.0.2.0/24") == 40
+    assert store.forget("192.0.2.0/24") == 0
+    assert dict(store.scan()) == dict.fromkeys(others, PASSED)
+    with store.batch():
+        assert store.forget("") == 1
+
+
+def test_a_sweep_of_those_that_wait_leaves_passes_alone(store: Store) -> None:
+    fill(store, {key(1): replace(PASSED, until=10), key(2): GREY})
+    assert store.expire(99_999, LIFETIMES, None, 10, passes=False) == (1, None)
+    assert [triplet for triplet, _ in store.scan()] == [key(1)]
 
 
 def test_a_batch_sees_its_own_changes_and_keeps_them(store: Store) -> None:
@@ -191,8 +207,8 @@ def test_only_what_is_over_expires(store: Store) -> None:
         {
             key(1): Record.started(now=5000),
             key(2): Record.started(now=4999),
-            key(3): replace(GREY, passed_at=4100),
-            key(4): replace(GREY, passed_at=4099),
+            key(3): replace(GREY, passed_at=4100, until=5100),
+            key(4): replace(GREY, passed_at=4100, until=5099),
             key(5): Record.started(now=9000),  # from the future
         },
     )
@@ -253,12 +269,21 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5) | st.sampl
 keys = st.builds(Triplet, st.sampled_from(["n", ""]), texts, texts)
 times = st.integers(min_value=0, max_value=2000)
 records = st.builds(
-    Record, st.integers(0, 2), times, times, st.none() | times, st.integers(0, 5), st.integers(0, 5)
+    Record,
+    st.integers(0, 2),
+    times,
+    times,
+    st.none() | times,
+    st.integers(0, 5),
+    st.integers(0, 5),
+    times,
+    times,
 )
 operations = st.lists(
     st.tuples(st.just("merge"), keys, records)
     | st.tuples(st.just("delete"), keys, records)
-    | st.tuples(st.just("sweep"), keys, records),
+    | st.tuples(st.just("sweep"), keys, records)
+    | st.tuples(st.just("forget"), keys, records),
     max_size=20,
 )
 
@@ -281,6 +306,10 @@ def test_a_store_does_what_a_dict_does(name: str, steps: list[tuple[str, Triplet
             elif operation == "delete":
                 model.pop(triplet, None)
                 store.delete(triplet)
+            elif operation == "forget":
+                before = len(model)
+                model = {k: r for k, r in model.items() if k.network != triplet.network}
+                assert store.forget(triplet.network) == before - len(model)
             else:
                 now = record.last_seen
                 model = {k: r for k, r in model.items() if not LIFETIMES.is_over(r, now)}

@@ -1,0 +1,1 @@
+"""What other greylisters have remembered: see Importing.py."""
