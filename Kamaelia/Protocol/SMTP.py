@@ -66,6 +66,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from Axon.AtOnce import act_at_once, act_when_idle
 from Axon.AxonExceptions import noSpaceInBox
@@ -80,6 +81,9 @@ from Kamaelia.Support.Protocol.SMTP.Events import (
 )
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerSession
+
+if TYPE_CHECKING:
+    from Kamaelia.Internet.TLSSocket import TLSInfo
 
 # What a client must send of a message within its time-out, or all that is left of it.
 PROGRESS_BYTES = 4_096
@@ -118,7 +122,7 @@ class SMTPServerSession(component):
     __slots__ = (
         *("_session", "_greeting", "_refusal", "_timeout", "_tls", "_deadline", "_since_progress"),
         *("_errors_seen", "_shutting_down", "_encrypting", "_ended", "_for_main", "_at_rest"),
-        *("_armed", "_blocked", "_from_client", "_late"),
+        *("_armed", "_blocked", "_from_client", "_late", "tls_info"),
     )
 
     woken_by_collection = False  # it asks isFull(), or puts
@@ -146,6 +150,7 @@ class SMTPServerSession(component):
         self._shutting_down = False
         self._encrypting = False
         self._ended = False
+        self.tls_info: TLSInfo | None = None  # what the two ends have agreed on
         self._late: Timer | None = None  # when what was withheld has to go
         self._for_main = False  # something is going on that does not with every command
         self._at_rest = False  # main sleeps, and has nothing to go on with
@@ -227,6 +232,10 @@ class SMTPServerSession(component):
     def owed(self) -> bool:
         """Whether something is still to be waited for when the client's session is over."""
         return False
+
+    def client_left(self, stopping: bool) -> None:
+        """The client has closed its side, perhaps while it was waiting for a reply; or, stopping,
+        this program wants to end. For an owner that lets clients wait."""
 
     # ---- the session
 
@@ -325,8 +334,10 @@ class SMTPServerSession(component):
                     self._session.receive_data(data)
                 self._session.receive_eof()
                 self._encrypting = False  # that will not come about
+                self.client_left(stopping=False)
             elif isinstance(message, shutdownMicroprocess):
                 self._shutting_down = True
+                self.client_left(stopping=True)
 
     def _has(self, boxname: str) -> bool:
         return bool(self.inboxes[boxname].q)
@@ -376,8 +387,9 @@ class SMTPServerSession(component):
         box = dict.get(self.inboxes, "sslready")
         if box is None or not box.q:
             return  # nearly always; and looked at so, the box need not be made
-        for _ in self.Inbox("sslready"):
+        for info in self.Inbox("sslready"):
             if self._encrypting:
+                self.tls_info = info
                 self._encrypting = False
                 self._session.tls_started()
                 self._progress()

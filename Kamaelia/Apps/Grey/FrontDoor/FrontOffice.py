@@ -27,6 +27,7 @@ from Axon.Component import component
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.FrontDoor.Admission import Admission, Refusal, RefusalLog
 from Kamaelia.Apps.Grey.FrontDoor.Backend import offered_by
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool
 from Kamaelia.Apps.Grey.FrontDoor.Verifier import Verifier
 from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
@@ -60,11 +61,12 @@ class ProxySettings:
 
 class FrontOffice:
     """FrontOffice(settings, pool, decider, mail_log, clock, verifier=None, admission=None,
-    context=None, before_decider=None) -> what sessions share.
+    context=None, before_decider=None, rules=None) -> what sessions share.
 
     decider: takes an Attempt and answers to the box that it names. before_decider: makes, for each
     client that gives a recipient, a component through which its Attempts go first. context: makes
-    the ssl.SSLContext for a client that wants to encrypt; None: that is not offered."""
+    the ssl.SSLContext for a client that wants to encrypt; None: that is not offered. rules: what
+    the access rules want of the door; None: nothing."""
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class FrontOffice:
         admission: Admission | None = None,
         context: Callable[[], ssl.SSLContext | None] | None = None,
         before_decider: Callable[[], component] | None = None,
+        rules: DoorRules | None = None,
     ) -> None:
         self.settings = settings
         self.pool = pool
@@ -86,6 +89,7 @@ class FrontOffice:
         self.verifier = verifier
         self.admission = admission
         self.before_decider = before_decider
+        self.rules = rules
         self._context = context
         self._own = Capabilities(
             size=settings.size_limit,
@@ -110,6 +114,16 @@ class FrontOffice:
         self._local = ("", 0)
         self._ids: list[str] = []
         self._ids_of = 0  # the process that they were made in
+
+    @property
+    def needs_subject(self) -> bool:
+        """Whether whoever decides is told all that is known of a client."""
+        return self.rules is not None and self.rules.needs_subject
+
+    @property
+    def data_rules(self) -> bool:
+        """Whether messages have to be judged."""
+        return self.rules is not None and self.rules.data_rules
 
     @property
     def may_encrypt(self) -> bool:
@@ -152,6 +166,16 @@ class FrontOffice:
         backends = self.pool.backends.all
         seen = [backend.seen for backend in backends]
         if self._offer is None or self._offer[0] != seen:
-            self._offer = (seen, offered_by(backends, self._own))
+            self._offer = (seen, self._with_room(offered_by(backends, self._own), seen))
         offer = self._offer[1]
         return replace(offer, xclient=XCLIENT_ATTRIBUTES) if to_front else offer
+
+    def _with_room(self, offer: Capabilities, seen: list[Capabilities | None]) -> Capabilities:
+        """A message grows here by what the rules add to it; the servers have limits for all."""
+        if self.rules is None or not self.rules.added_bytes:
+            return offer
+        sizes = [each.size for each in seen if each is not None and each.size]
+        theirs = min(sizes, default=0) - self.rules.added_bytes
+        if not sizes or (offer.size is not None and offer.size <= theirs):
+            return offer
+        return replace(offer, size=max(theirs, 1))

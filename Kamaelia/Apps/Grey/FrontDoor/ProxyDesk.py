@@ -7,7 +7,7 @@ real server said.**
 
 What answers what::
 
-    RCPT, decider says defer or reject   451 or 550, ours
+    RCPT, decider says defer or reject   451 or 550, ours, or what a rule says
     RCPT, decider says pass              the server's reply to MAIL if it refused that, else to RCPT
     DATA                                 the server's reply; the message begins only after its 354
     the final dot                        the server's reply
@@ -45,15 +45,16 @@ from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Outcome import Fate
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
+from Kamaelia.Apps.Grey.FrontDoor.LoginName import LoginName
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import ClientFacts, RelayPool
+from Kamaelia.Apps.Grey.FrontDoor.RuleSide import RuleSide, reply_of
 from Kamaelia.Apps.Grey.FrontDoor.ServerSide import (
     LOGGED_OUT,
     LOST,
     NO_AUTH,
     RELAY_DENIED,
-    ServerSide,
-    Transaction,
 )
+from Kamaelia.Apps.Grey.FrontDoor.Transaction import Transaction
 from Kamaelia.Apps.Grey.FrontDoor.VerifyCache import Verified
 from Kamaelia.Support.Protocol.SMTP.Address import NULL_PATH
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
@@ -80,6 +81,7 @@ from Kamaelia.Support.Protocol.SMTP.Events import (
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 
 if TYPE_CHECKING:
+    from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
     from Kamaelia.Apps.Grey.FrontDoor.Verifier import Verifier
 
 log = logging.getLogger(__name__)
@@ -97,25 +99,26 @@ class WholeMessage:
     size: int
 
 
-class ProxyDesk(ServerSide, component):
-    """ProxyDesk(client, session, backend, clock, relays=None, verifier=None, facts=None) -> the
-    desk for the client with that address.
+class ProxyDesk(RuleSide, component):
+    """ProxyDesk(client, session, backend, clock, relays=None, verifier=None, facts=None,
+    rules=None) -> the desk for the client with that address.
 
     session: the id that stands in replies and the log. backend: the server to which "to_backend"
     leads, if it is linked; else relays lends one for each recipient's domain, and facts says who it
-    is told the client is. clock: seconds since the epoch, for the log. It acts on each message
-    inside the send() that brings it."""
+    is told the client is. clock: seconds since the epoch, for the log. rules: what the access rules
+    want; None: there are none. It acts on each message inside the send() that brings it."""
 
     Inboxes = {
         "inbox": "ServerEvent or WholeMessage: what the client does; full while the server takes no"
         " more of it",
         "decisions": "Decision: one an Attempt, in order; Verified: what the verifier was asked",
         "backend": "ClientEvent or Abandoned: from the real server's session",
+        "judged": "tuple: a Judged and its MessageDecision, of the rules of the DATA stage",
         "control": "shutdownMicroprocess: stop now",
     }
     Outboxes = {
         "outbox": "Reply: to the client's session, one for each event that needs one",
-        "attempts": "Attempt: to the decider",
+        "attempts": "Attempt or MessageAttempt: to the decider",
         "to_backend": "ClientCommand, or a tuple of some that go together: to the relay",
         "abandon": "producerFinished: drop the real server's session",
         "outcomes": "Outcome: one for each message that reached the real server",
@@ -135,8 +138,10 @@ class ProxyDesk(ServerSide, component):
         relays: RelayPool | None = None,
         verifier: Verifier | None = None,
         facts: ClientFacts | None = None,
+        rules: DoorRules | None = None,
     ) -> None:
         super().__init__()
+        self._rules = rules
         self._client = client
         self._id = session
         self._backend = backend
@@ -157,6 +162,8 @@ class ProxyDesk(ServerSide, component):
             act_at_once(self, "decisions", self._decided)
         elif box.name == "backend":
             act_at_once(self, "backend", self._hear)
+        elif box.name == "judged":
+            act_at_once(self, "judged", self._message_decided)
 
     def main(self) -> Iterator[object]:
         while not self._over or self._owed():
@@ -168,7 +175,10 @@ class ProxyDesk(ServerSide, component):
                 self._say(tuple(commands))
             if not self._kept:
                 self._let_go_on()
-            if not self._over or self._owed():
+            judged = self._transaction.judged
+            if judged is not None and self._has_more:
+                self._send_kept(judged)
+            if not (self._over and not self._owed()) and not self._has_more:
                 self.pause()
             yield 1
         self._leave_server()
@@ -177,6 +187,9 @@ class ProxyDesk(ServerSide, component):
     def _closeDownMicroprocess(self) -> object:
         # However it ends, by a fault or with the program: the log says what we knew last, and the
         # server's session is not for the next client.
+        self._leave_tarpit(None)
+        if self._transaction.judged is not None:
+            self._forget_judged()
         transaction, self._transaction = self._transaction, Transaction(NULL_PATH, {})
         if transaction.after_dot:
             self._log_outcome(transaction, Fate.UNKNOWN, "stopped")
@@ -200,10 +213,13 @@ class ProxyDesk(ServerSide, component):
     def _hello(self, event: HelloReceived) -> None:
         self._helo = event.name.decode("ascii", "backslashreplace")
         self._esmtp = event.verb == "EHLO"
+        if self._known is not None:
+            self._known.helo = self._helo
 
     def _sender(self, event: SenderGiven) -> None:
         self._transaction = transaction = Transaction(event.path, event.parameters)
         transaction.sender_text = event.path.text
+        self._mail = None
 
     def _recipient(self, event: RecipientGiven) -> None:
         transaction = self._transaction
@@ -217,20 +233,25 @@ class ProxyDesk(ServerSide, component):
             return
         path = event.path
         text = transaction.recipient_text = path.text
-        self.send(
-            Attempt(
-                self._client,
-                self._helo,
-                transaction.sender_text,
-                text,
-                self._id,
-                path.local.decode("utf-8", "backslashreplace"),
-                path.domain.decode("utf-8", "backslashreplace"),
-                authenticated=self._pinned,
-                reply_to=(self, "decisions"),
-            ),
-            "attempts",
+        rules = self._rules
+        attempt = Attempt(
+            self._client,
+            self._helo,
+            transaction.sender_text,
+            text,
+            self._id,
+            path.local.decode("utf-8", "backslashreplace"),
+            path.domain.decode("utf-8", "backslashreplace"),
+            authenticated=self._pinned,
+            reply_to=(self, "decisions"),
+            subject=self._subject(rules, text)
+            if rules is not None and rules.needs_subject
+            else None,
         )
+        if rules is not None and rules.needs_subject:
+            self._attempt = attempt
+        transaction.putting_off = None
+        self.send(attempt, "attempts")
 
     def _decided(self, decision: Decision | Verified) -> None:
         transaction = self._transaction
@@ -243,18 +264,34 @@ class ProxyDesk(ServerSide, component):
                 refusal = decision.reply if not decision.found else None
                 self._answer_recipient(deferral if refusal is None else refusal)
             return
-        verdict = decision.verdict
+        verdict, rules, said = decision.verdict, self._rules, decision.reply
+        if rules is not None:
+            transaction.decision = decision
+            if (
+                decision.ruling is not None
+                and decision is not self._endured
+                and self._keep_waiting(rules, decision)
+            ):
+                return
+            self._endured = None
         if verdict is _PASS:
             self._offer_recipient()
         elif verdict is _DEFER:
-            reply = self._greylisted(decision.wait_seconds)
+            if rules is not None and rules.delayedreject and self._put_off(decision):
+                return
+            if said is None:
+                reply = self._greylisted(decision.wait_seconds)
+            else:
+                reply = reply_of(verdict, said, self._id)
             if self._verifier is None:
                 self._answer_recipient(reply)
             else:
                 transaction.deferral = reply
                 self._verifier.ask(self, transaction.sender, pending.path, self._facts_now())
-        else:
+        elif said is None:
             self._answer_recipient(RELAY_DENIED.tagged(self._id))
+        else:
+            self._answer_recipient(reply_of(verdict, said, self._id))
 
     def _greylisted(self, seconds: int) -> Reply:
         said = self._said  # nearly always the same number: of one who has just come
@@ -265,7 +302,9 @@ class ProxyDesk(ServerSide, component):
         return said[1]
 
     def _data_requested(self, _: DataRequested) -> None:
-        if self._connected and self._transaction.accepted:
+        if self._transaction.put_off is not None:
+            self._swallow(self._transaction.put_off)
+        elif self._connected and self._transaction.accepted:
             self._transaction.data_asked = True
             self._say(_START)
         else:
@@ -274,6 +313,11 @@ class ProxyDesk(ServerSide, component):
     def _message_data(self, event: DataReceived) -> None:
         transaction = self._transaction
         if transaction.in_data and transaction.early is None:
+            if transaction.judged is not None:
+                self._keep(transaction.judged, event.data)
+                return
+            if transaction.front:
+                event = DataReceived(self._behind_front(event.data))
             self._say(event)
 
     def _complete(self, event: MessageComplete) -> None:
@@ -282,7 +326,11 @@ class ProxyDesk(ServerSide, component):
         transaction.complete = True
         if transaction.early is not None:
             self._message_answered(transaction.early)
+        elif transaction.judged is not None and self._rules is not None:
+            self._judge(self._rules, transaction.judged)
         elif self._connected:
+            if transaction.front:
+                self._say(DataReceived(self._behind_front(b"")))
             transaction.after_dot = True
             self._say(_DOT)
         else:
@@ -290,10 +338,18 @@ class ProxyDesk(ServerSide, component):
 
     def _whole(self, event: WholeMessage) -> None:
         transaction = self._transaction
-        if transaction.in_data and transaction.early is None and self._connected:
+        if (
+            transaction.in_data
+            and transaction.early is None
+            and self._connected
+            and transaction.judged is None
+        ):
+            data = event.data
+            if transaction.front:
+                data = self._behind_front(data)
             transaction.size = event.size
             transaction.complete = transaction.after_dot = True
-            self._say((DataReceived(event.data), _DOT))
+            self._say((DataReceived(data), _DOT))
         else:
             self._message_data(DataReceived(event.data))
             self._complete(MessageComplete(event.size))
@@ -310,6 +366,9 @@ class ProxyDesk(ServerSide, component):
         self._over = True
         if self._transaction.in_data and not self._transaction.complete:
             self._give_up("client went away inside the message")
+        elif self._transaction.judged is not None:
+            self.client_left()
+        self._leave_tarpit(None)
         self._transaction.pending = None
         self.unpause()  # main has the last word
 
@@ -318,6 +377,8 @@ class ProxyDesk(ServerSide, component):
         if self._transaction.in_data:
             self._log_outcome(self._transaction, Fate.ABANDONED, why)
             self._transaction.in_data = False
+        if self._transaction.judged is not None:
+            self._forget_judged()
         self._abandon()
         self._transaction = Transaction(NULL_PATH, {})
 
@@ -330,12 +391,16 @@ class ProxyDesk(ServerSide, component):
         self._leave_server()
         if self._server_for(b"", fresh=True):
             self._authenticating = True
+            if self._rules is not None and self._rules.needs_subject:
+                self._login = LoginName(event.mechanism, event.initial)
             self._say(GiveAuth(event.mechanism, event.initial))
         else:
             self.send(NO_AUTH.tagged(self._id), "outbox")
 
     def _auth_line(self, event: AuthResponse) -> None:
         self._clients_turn = False
+        if self._login is not None:
+            self._login.said(event.line)
         if self._connected:
             self._say(GiveAuthLine(event.line))
         else:

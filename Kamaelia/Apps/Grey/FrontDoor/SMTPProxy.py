@@ -78,7 +78,7 @@ class SMTPProxy(SMTPServerSession):
 
     __slots__ = (
         *("office", "session_id", "when_over", "may_encrypt", "_client", "_server", "_is_front"),
-        *("_encrypted_first", "_received", "_admitted", "_hello", "_desk"),
+        *("_encrypted_first", "_received", "_admitted", "_hello", "_desk", "_client_name"),
     )
 
     def __init__(
@@ -95,6 +95,7 @@ class SMTPProxy(SMTPServerSession):
         self.office = office
         self.session_id = office.new_id()
         self._client = (peer, peerport)
+        self._client_name: str | None = None
         self._server = office.local_address(localip, localport)
         # Called with this component when it has ended, however it did.
         self.when_over: Callable[[SMTPProxy], object] | None = None
@@ -223,8 +224,8 @@ class SMTPProxy(SMTPServerSession):
             self.pause()
             yield 1
         self._encrypting = False
-        for _ in self.Inbox("sslready"):
-            pass
+        for info in self.Inbox("sslready"):
+            self.tls_info = info
 
     def _keep_waiting(self, seconds: float) -> Iterator[object]:
         """Who speaks before the greeting follows no protocol that we know."""
@@ -262,6 +263,16 @@ class SMTPProxy(SMTPServerSession):
         if isinstance(event, HelloReceived):
             self._hello = event
         return self._desk is not None
+
+    def client_left(self, stopping: bool) -> None:
+        if self._desk is not None:
+            self._desk.client_left(stopping)
+
+    def encrypted(self) -> None:
+        before = self.tls_info
+        super().encrypted()
+        if self._desk is not None and self.tls_info is not before and self.tls_info is not None:
+            self._desk.told_of_tls(self.tls_info)
 
     def _take_end(self, event: SessionEnded) -> Iterator[object] | None:
         """A client that has said QUIT closes as soon as it has its answer. So do we, here: a turn
@@ -303,8 +314,10 @@ class SMTPProxy(SMTPServerSession):
         address, port = attributes.get("ADDR"), attributes.get("PORT")
         if address is not None:
             self._client = (address, int(port or 0))
+            self._client_name = attributes.get("NAME")
         elif "ADDR" in attributes:
             self._client = UNKNOWN  # it does not know, either: a stranger, and not the front
+            self._client_name = None
         if self._desk is not None:
             super().take(SessionEnded(EndReason.CLOSED, in_data=False))
             # Not the others: who hangs on it must hear of its end.
@@ -323,8 +336,13 @@ class SMTPProxy(SMTPServerSession):
             office.pool,
             office.verifier,
             ClientFacts(self._client, self._server),
+            office.rules,
         )
         self._desk = desk
+        if office.rules is not None:
+            desk.client_name = self._client_name
+            if self.tls_info is not None:
+                desk.told_of_tls(self.tls_info)
         if type(self.inboxes["replies"].q) is tuple:
             super().await_replies()
         join(self.outboxes["events"], desk.inboxes["inbox"])

@@ -5,8 +5,7 @@ The half of ProxyDesk that deals with the server: which one, what it is told, wh
 becomes of a recipient or a message when it fails. What the client does and what the decider says
 stands in ProxyDesk.py, with the rules of both.
 
-A `Transaction` is all that is known of one message on its way, from MAIL to the reply to the dot.
-Its recipients are asked for one by one: `pending` is the one whose reply is due.
+What is known of one message on its way stands in a `Transaction`.
 
 Example Usage
 -------------
@@ -33,7 +32,8 @@ from Axon.Ipc import producerFinished
 from Kamaelia.Apps.Grey.Core.Outcome import Fate, Outcome
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import ClientFacts, RelayPool
-from Kamaelia.Support.Protocol.SMTP.Address import NULL_PATH, Path
+from Kamaelia.Apps.Grey.FrontDoor.Transaction import Transaction
+from Kamaelia.Support.Protocol.SMTP.Address import NULL_PATH
 from Kamaelia.Support.Protocol.SMTP.Capabilities import Capabilities
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import (
     Abandoned,
@@ -53,6 +53,7 @@ from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 
 if TYPE_CHECKING:
     from Axon.Component import component as Whole  # what this is a part of
+    from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
     from Kamaelia.Apps.Grey.FrontDoor.Verifier import Verifier
 else:
     Whole = object
@@ -72,49 +73,6 @@ START = Reply.of(354, "", "end data with <CR><LF>.<CR><LF>")
 _FATES = {2: Fate.DELIVERED, 4: Fate.DEFERRED, 5: Fate.REFUSED}
 
 
-class Transaction:
-    """One message on its way: from MAIL to the reply to the dot, RSET, or the end."""
-
-    __slots__ = (
-        "accepted",
-        "after_dot",
-        "complete",
-        "data_asked",
-        "deferral",
-        "early",
-        "in_data",
-        "offered",
-        "parameters",
-        "pending",
-        "recipient_text",
-        "retried",
-        "sender",
-        "sender_given",
-        "sender_refusal",
-        "sender_text",
-        "size",
-    )
-
-    def __init__(self, sender: Path, parameters: Parameters) -> None:
-        self.sender = sender
-        self.sender_text = ""  # as it stands in logs and keys
-        self.parameters = parameters
-        self.pending: RecipientGiven | None = None  # the recipient that waits for its reply
-        self.recipient_text = ""  # the same of that
-        self.offered = False  # it was let pass: its reply depends on the server
-        self.deferral: Reply | None = None  # what it hears if the verifier knows it
-        self.accepted: list[str] = []  # those that the real server took
-        self.sender_given = False  # the real server has been told of MAIL
-        self.sender_refusal: Reply | None = None
-        self.retried = False
-        self.data_asked = False  # the server has been told of DATA and has not answered
-        self.in_data = False  # the server's 354 came
-        self.early: Reply | None = None  # the reply to the message, if it came before the dot
-        self.complete = False  # the client's dot came
-        self.after_dot = False  # the server was sent the dot
-        self.size = 0
-
-
 class ServerSide(Whole):
     """The half of a ProxyDesk that deals with the real server; see the module."""
 
@@ -128,6 +86,7 @@ class ServerSide(Whole):
     _helo: str
     _esmtp: bool
     _over: bool
+    _rules: DoorRules | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -217,7 +176,10 @@ class ServerSide(Whole):
                 self._say(given)
             else:
                 transaction.sender_given = True
-                self._say((GiveSender(transaction.sender, transaction.parameters), given))
+                parameters = transaction.parameters
+                if parameters and self._rules is not None:
+                    parameters = self._with_room(self._rules, parameters)
+                self._say((GiveSender(transaction.sender, parameters), given))
 
     def _goes_with_others(self, domain: bytes) -> bool:
         """Whether this message may have another recipient, of this domain."""
@@ -294,6 +256,8 @@ class ServerSide(Whole):
                     self._verifier.learn(pending.path, reply, self._backend)
             if reply.code < 300:
                 transaction.accepted.append(transaction.recipient_text)
+                if self._rules is not None:
+                    self._note_accepted(transaction)
         self._answer_recipient(reply)
 
     def _data_answered(self, reply: Reply) -> None:
@@ -301,11 +265,13 @@ class ServerSide(Whole):
         if reply.code == 354:
             self._transaction.in_data = True
             reply = START
+            if self._rules is not None:
+                self._message_begins(self._rules)
         self.send(reply, "outbox")
 
     def _dot_answered(self, reply: Reply) -> None:
         transaction = self._transaction
-        if transaction.complete:
+        if transaction.complete and transaction.judged is None:
             self._message_answered(reply)
         elif transaction.in_data:
             # Refused in the middle. The client hears of it after its own dot; what it sends till
@@ -314,6 +280,8 @@ class ServerSide(Whole):
             self._connected = False
             self._kept.clear()
             self._let_go_on()
+            if transaction.complete:
+                self._message_answered(reply)
 
     def _message_answered(self, reply: Reply) -> None:
         fate = _FATES.get(reply.code // 100, Fate.UNKNOWN)
@@ -321,6 +289,8 @@ class ServerSide(Whole):
         self._end_message(reply)
 
     def _end_message(self, reply: Reply) -> None:
+        if self._transaction.judged is not None:
+            self._forget_judged()
         self._transaction = Transaction(NULL_PATH, {})
         if self._over:
             self.unpause()  # nothing is owed any more
@@ -353,7 +323,9 @@ class ServerSide(Whole):
             self._log_outcome(transaction, fate, reason.name.lower())
             self._end_message(answer)
         elif transaction.in_data:
-            transaction.early = answer
+            transaction.early = transaction.early or answer
+            if transaction.complete:  # the client waits for it: its message was being judged
+                self._message_answered(answer)
         elif transaction.pending is not None and transaction.offered:
             # One that still waits for its decision must not go to the server without, and who
             # answers it now would have the decision answer the next one.
@@ -405,11 +377,30 @@ class ServerSide(Whole):
             self.send(reply, "outbox")
         else:
             self._pinned = reply.code == 235
+            if self._pinned:
+                self._logged_in()
             self._auth_over(reply)
 
     def _auth_over(self, reply: Reply) -> None:
         self._authenticating = self._clients_turn = False
         self.send(reply, "outbox")
+
+    # ---- for the rules, see RuleSide
+
+    def _note_accepted(self, transaction: Transaction) -> None:
+        raise NotImplementedError
+
+    def _with_room(self, rules: DoorRules, parameters: Parameters) -> Parameters:
+        raise NotImplementedError
+
+    def _message_begins(self, rules: DoorRules) -> None:
+        raise NotImplementedError
+
+    def _forget_judged(self) -> None:
+        raise NotImplementedError
+
+    def _logged_in(self) -> None:
+        raise NotImplementedError
 
     # ---- small things
 
