@@ -56,15 +56,19 @@ LIBRARY = (
     "Kamaelia.Apps.SA",
 )
 PARTS = (CORE, CONFIG, STORE, f"{GREY}.GreylistDecider")
-DOORS = tuple(f"{GREY}.{name}" for name in ("FrontDoor", "Sync", "Watch"))
+DOORS = tuple(f"{GREY}.{name}" for name in ("FrontDoor", "Lookups", "Sync", "Watch"))
+LOOKUPS = f"{GREY}.Lookups"
 TOP = tuple(
     f"{GREY}.{name}"
     for name in (
         *("Server", "Daemon", "Control", "Demo", "__main__", "OwnComponents"),
-        *("Certificates", "Checks", "Process", "Workers"),
+        *("Certificates", "Checks", "Era", "ExpectFile", "Importers", "Logs", "Options", "Process"),
+        *("Program", "Settings", "Workers"),
     )
 )
-OF_THE_SYSTEM = tuple(f"{GREY}.{name}" for name in ("PidFile", "Privileges", "SystemdSockets"))
+OF_THE_SYSTEM = tuple(
+    f"{GREY}.{name}" for name in ("Detach", "PidFile", "Privileges", "SystemdSockets")
+)
 EVERYTHING = (*LIBRARY, *PARTS, *DOORS, *OF_THE_SYSTEM, *TOP)
 
 LAYERS: dict[str, Row] = {
@@ -88,12 +92,27 @@ LAYERS: dict[str, Row] = {
     CORE: Row(ours=(CORE,), never=(*IO, "logging", "os", "pathlib", "sqlite3")),
     CONFIG: Row(ours=(CORE, CONFIG)),
     f"{CONFIG}.Grammar": Row(ours=(CORE, CONFIG), packages=("pyparsing",)),
+    f"{CONFIG}.Policy": Row(ours=(CORE, CONFIG), packages=("pyparsing",)),
+    f"{CONFIG}.Policy.Expressions": Row(ours=(CORE, CONFIG), packages=("re2",)),
     STORE: Row(ours=(CORE, STORE), never=("sqlite3",)),
     f"{STORE}.Sqlite": Row(ours=(CORE, STORE)),
     f"{STORE}.Valkey": Row(ours=(CORE, STORE), packages=("valkey",), never=("sqlite3",)),
+    f"{STORE}.SqliteSchema": Row(ours=(CORE, STORE)),
     f"{STORE}.StoreService": Row(ours=("Axon", CORE, STORE), never=("sqlite3",)),
+    f"{STORE}.DumpService": Row(ours=("Axon", CORE, STORE), never=("sqlite3",)),
     # Each of these knows the library and the policy, and nothing of its neighbours.
     **{name: Row(ours=(*LIBRARY, CORE, name)) for name in (*DOORS, f"{GREY}.GreylistDecider")},
+    **{
+        f"{LOOKUPS}.{name}": Row(ours=(*LIBRARY, CORE, LOOKUPS), packages=packages)
+        for name, packages in {
+            "Spf": ("spftrace", "dns"),
+            "SpfEvaluator": ("spftrace", "dns"),
+            "Dkim": ("dkim",),
+            "Country": ("maxminddb",),
+            "LdapChecks": ("ldap3",),
+            "Organisations": ("publicsuffixlist",),
+        }.items()
+    },
     GREY: Row(ours=(*LIBRARY, *PARTS, *DOORS)),  # the original's names: thin faces of the parts
     **{name: Row(ours=EVERYTHING) for name in TOP},
 }

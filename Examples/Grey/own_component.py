@@ -27,6 +27,8 @@ CONFIGURATION = """
 listen = 127.0.0.1
 allowed_domains = example.org
 allowed_senders =
+greylist_delay = 60s
+nospf = yes
 """
 UNTAG = Path(__file__).with_name("untag.py")
 

@@ -24,6 +24,7 @@ listen = 127.0.0.1
 allowed_domains = example.org
 allowed_senders =               # not even those on this machine
 greylist_delay = 4m
+nospf = yes                     # SPF is looked up in the DNS
 """
 MAIL = "Subject: hello\n\nIt's me."
 

@@ -157,6 +157,11 @@ class Grey(Program):
             "servername": "mx.example.org",
             "smtp_port": smtp_port,
             "greylist_delay": "1s",
+            "pass_lifetime": "36d",
+            "network_prefix4": 24,
+            "network_prefix6": 64,
+            "nospf": "yes",  # there is no DNS
+            "report": "none",  # what arrives is compared byte for byte
             "database": self.database,
             "greylist_log": self.mail_log,
             "drain_timeout": "10s",

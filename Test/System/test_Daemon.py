@@ -70,7 +70,7 @@ def test_client_over_ipv6(tmp_path: Path, sink: CheckingSink) -> None:
 
 
 def test_port_that_is_taken_is_said_and_ends_the_program(grey: Grey, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "Kamaelia.Apps.Grey", "-f", str(tmp_path / "greylist.conf")]
+    command = [sys.executable, "-m", "Kamaelia.Apps.Grey", "-D", "-f", tmp_path / "greylist.conf"]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )

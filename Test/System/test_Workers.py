@@ -220,7 +220,7 @@ def test_a_bad_configuration_changes_nothing_and_is_said(
     path.write_text(good + "serverid = Other\nprt = 25\n")
     line = path.read_text().count("\n")
     done = reload(grey)
-    assert done.returncode == os.EX_CONFIG
+    assert done.returncode == os.EX_DATAERR
     assert f"greylist.conf:{line}:1" in done.stderr
     os.kill(grey.pid, signal.SIGHUP)
     grey.wait_for(rf"ERROR kamaelia-grey: .*greylist\.conf:{line}:1")
@@ -247,7 +247,7 @@ def test_a_second_one_with_the_same_pid_file_does_not_start(one: Grey, tmp_path:
         re.sub(r"^port = \d+", f"port = {port}", config_of(one).read_text(), flags=re.MULTILINE)
     )
     done = subprocess.run(
-        [sys.executable, "-m", "Kamaelia.Apps.Grey", "-f", other],
+        [sys.executable, "-m", "Kamaelia.Apps.Grey", "-D", "-f", other],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -50,7 +50,7 @@ def test_it_does_not_start_before_a_server_that_relays_till_the_advice_is_follow
     trusting: Trusting, tmp_path: Path
 ) -> None:
     grey = Grey(tmp_path, trusting.port, relay_check="yes")
-    for options in (("-c",), ()):
+    for options in (("-c",), ("-D",)):
         done = run(grey, *options)
         assert done.returncode == os.EX_CONFIG
         assert f"mail server 127.0.0.1 port {trusting.port} relays: it takes mail" in done.stderr
@@ -79,7 +79,7 @@ def test_a_server_that_does_not_hear_who_the_client_is_is_found_out(
     trusting: Trusting, tmp_path: Path
 ) -> None:
     grey = Grey(tmp_path, trusting.port, relay_check="yes", client_info="xclient")
-    for options in (("-c",), ()):
+    for options in (("-c",), ("-D",)):
         done = run(grey, *options)
         assert done.returncode == os.EX_CONFIG
         assert "does not offer XCLIENT to us: let it (Postfix: smtpd_auth" in done.stderr

@@ -29,6 +29,7 @@ from Kamaelia.Apps.Grey.Certificates import CertificateError, backend_context, c
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.FrontDoor import RelayCheck
 from Kamaelia.Apps.Grey.FrontDoor.RelayCheck import Findings
+from Kamaelia.Apps.Grey.Lookups.Others import missing
 from Kamaelia.Apps.Grey.PidFile import PidFileError, check_folder, running_pid
 from Kamaelia.Apps.Grey.Workers import free_port
 
@@ -52,6 +53,9 @@ def surroundings(config: Config) -> list[str]:
         ("database", config.database),
         ("greylist_log", config.greylist_log),
         ("greylist_debuglog", config.greylist_debuglog),
+        ("dumpfile", config.dumpfile),
+        ("expect_file", config.expect_file),
+        ("big_senders_file", config.big_senders_file),
     )
     problems = [text for setting, path in named if path for text in _folder(setting, path)]
     tries: tuple[Callable[[], object], ...] = (
@@ -64,7 +68,8 @@ def surroundings(config: Config) -> list[str]:
             attempt()
         except (CertificateError, OwnComponents.OwnComponentError) as error:
             problems.append(str(error))
-    return problems
+    kinds = {clause.kind for rule in config.access_rules for clause in rule.clauses}
+    return problems + missing(config.definitions, sorted(kinds))
 
 
 def pid_folder(config: Config) -> list[str]:

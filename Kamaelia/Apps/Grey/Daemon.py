@@ -1,320 +1,143 @@
 """
 kamaelia-grey: the program
 ==========================
-Options, logging, signals and exit codes around a GreyServer::
+From the command line to an exit code: which file, which task, in the foreground or as a daemon::
 
-    kamaelia-grey -D -f greylist.conf        run in the foreground (for now the only way to run)
+    kamaelia-grey -f greylist.conf           become a daemon that takes mail
+    kamaelia-grey -D -f greylist.conf        the same in the foreground
     kamaelia-grey -c -f greylist.conf        check the file and what it names, the real server too
     kamaelia-grey --reload -f greylist.conf  check the file, then have the running program read it
+    kamaelia-grey --explain 192.0.2.7 a@example.net b@example.org     what would be decided
 
 TERM or Ctrl-C drains: no new clients, those inside a message may finish it; once more ends at once.
-HUP reads the file again: if anything is wrong with it, nothing changes and the log says what. With
-``workers`` above 1 this process is their supervisor (Kamaelia.Apps.Grey.Workers).
+HUP, or a change of the file, has it read again: if anything is wrong with it, nothing changes and
+the log says what. With ``workers`` above 1 there is a supervisor (Kamaelia.Apps.Grey.Workers).
 
-The order of a start: read the file, open the ports, write the pid file, become another user, look
-at the surroundings and at the real mail server, take mail. Ports come first, so that after a
-restart clients wait in the kernel's queue instead of being refused.
+Who starts a daemon gets its exit code: 0 when mail is taken, else what went wrong is on standard
+error.
 
-Exit codes are those of sysexits.h: 0 after a proper end, 64 for wrong usage, 69 if --reload finds
-nobody, 70 for a fault of ours, 71 if a port or the pid file cannot be had, 78 for a bad
-configuration or a real mail server that would relay."""
+Exit codes are those of sysexits.h, as milter-greylist uses them: 0 after a proper end, 64 for wrong
+usage (and for -h), 65 for what is wrong in the file, 69 if --reload finds nobody, 70 for a fault of
+ours, 71 for a file that cannot be read, an expression, user, port or pid file that cannot be had;
+and 78 for what the configuration asks of this machine or of the real mail server in vain."""
 
 from __future__ import annotations
 
-import argparse
-import logging
 import os
 import signal
 import socket
-import stat
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
 
-from Kamaelia.Apps.Grey import Checks
-from Kamaelia.Apps.Grey.Config.Contradictions import contradictions
-from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, find, load
-from Kamaelia.Apps.Grey.PidFile import PidFile, PidFileError, running_pid
-from Kamaelia.Apps.Grey.Privileges import PrivilegeError, become
-from Kamaelia.Apps.Grey.Process import log_directly, serve
-from Kamaelia.Apps.Grey.Server import RESTART
+from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, find
+from Kamaelia.Apps.Grey.Detach import Detached, detach
+from Kamaelia.Apps.Grey.Logs import log_rules
+from Kamaelia.Apps.Grey.Options import Checking, Expect, Explain, Others
+from Kamaelia.Apps.Grey.Options.CommandLine import Command, Task, parse
+from Kamaelia.Apps.Grey.Options.Reading import code_of, read
+from Kamaelia.Apps.Grey.Options.Version import version_lines
+from Kamaelia.Apps.Grey.Privileges import PrivilegeError, found
+from Kamaelia.Apps.Grey.Program import Program, StartError
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier, SystemdError, take_inherited
-from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS, Link, Supervisor, open_ports
-
-log = logging.getLogger("kamaelia-grey")
+from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code."""
-    options = _options(arguments)
-    path = Path(options.file) if options.file else find()
+    """Run the program; returns its exit code. Raises SystemExit for wrong usage."""
+    command = parse(arguments)
+    if command.task is Task.VERSION:
+        sys.stdout.writelines(f"{line}\n" for line in version_lines())
+        return os.EX_OK
+    path = command.file or find()
     try:
-        config = load(path) if path is not None else Config()
+        config, warnings = read(path, command.overrides, strict=command.strict)
     except ConfigError as error:
-        print(error, file=sys.stderr)
-        return os.EX_CONFIG
-    if options.check:
-        return _check(config, path)
-    if options.reload:
-        return _reload(config)
+        Checking.say([str(error)])
+        return code_of(error)
+    wrong = [*command.overrides.problems(config), *_user_problems(command)]
+    if wrong:
+        Checking.say(f"kamaelia-grey: {line}" for line in wrong)
+        return os.EX_USAGE
+    match command.task:
+        case Task.CHECK:
+            return Checking.check(config, path, warnings)
+        case Task.RELOAD:
+            return Checking.reload(config)
+        case Task.EXPECT:
+            return Expect.expect(config, command.words[0], command.seconds, once=command.once)
+        case Task.IMPORT:
+            kind, where = command.words
+            return Others.import_records(config, kind, where)
+        case Task.BIG_SENDERS:
+            return Others.show_big_senders(config)
+        case Task.EXPLAIN:
+            client, sender, recipient = command.words
+            return Explain.explain(config, client, sender, recipient, command.helo)
+        case _:
+            Checking.say(warnings)
+            return _start(command, config, path)
+
+
+def _user_problems(command: Command) -> list[str]:
+    """-u is for root alone; anybody may say that he is who he is."""
+    for name, value in command.overrides.values:
+        if name == "user" and os.geteuid() != 0:
+            try:
+                if found(value)[0].pw_uid == os.geteuid():
+                    continue
+            except PrivilegeError:
+                pass
+            return [f"-u {value}: only root can become somebody else"]
+    return []
+
+
+def _start(command: Command, config: Config, path: Path | None) -> int:
+    if command.log_rules:
+        log_rules()
     # Until there are handlers: who reads the pid file may be quick with a HUP.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
-        return _Program(config, path).run()
-    except _StartError as error:
-        for line in error.lines:
-            print(line, file=sys.stderr)
-        return error.code
+        # Before the daemon is another process: the variables are for this one.
+        notifier = Notifier.from_environment(os.environ)
+        inherited = [each.sock for each in take_inherited(os.environ)]
+        overrides, detached = command.overrides, None
+        if not (command.foreground or config.nodetach):
+            here = Path.cwd()  # a daemon leaves it
+            overrides = replace(overrides, folder=here)
+            config = overrides.apply(config)
+            path = None if path is None else here / path
+            detached = detach()
+            if detached.is_parent:
+                return detached.wait()
+        return _run(Program(config, path, overrides, detached), notifier, inherited, detached)
+    except SystemdError as error:
+        Checking.say([str(error)])
+        return os.EX_CONFIG
+    except OSError as error:  # no second process, or nowhere to be
+        Checking.say([f"kamaelia-grey: {error}"])
+        return os.EX_OSERR
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage ends with the code of sysexits.h, not with argparse's own."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(
-        prog="kamaelia-grey",
-        description="Greylisting SMTP proxy: strangers are asked to come back, friends get in.",
-        epilog="Without -f the configuration is looked for in /usr/local/etc/Kamaelia, "
-        "/usr/local/etc, /etc/Kamaelia, /etc and here, as greylist.conf and greylist.conf.dist.",
-    )
-    parser.add_argument("-D", action="store_true", help="stay in the foreground (the default)")
-    parser.add_argument("-f", dest="file", metavar="FILE", help="configuration file")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "-c", dest="check", action="store_true", help="check the file and what it names, then end"
-    )
-    what.add_argument(
-        "-R", "--reload", action="store_true", help="check the file, have the program read it, end"
-    )
-    return parser.parse_args(arguments)
-
-
-# ---- -c and --reload
-
-
-def _check(config: Config, path: Path | None) -> int:
-    # What root alone may do or see comes first; all else is to be judged as the user that runs it.
-    warnings = Checks.ports(config)
-    problems = Checks.pid_folder(config)
-    if config.user and os.geteuid() == 0:
-        try:
-            become(config.user)
-        except PrivilegeError as error:
-            problems.append(str(error))
-    problems += Checks.surroundings(config)
-    warnings += Checks.expiring(config)
-    if not problems:
-        findings = Checks.real_servers(config)
-        problems += findings.problems
-        warnings += findings.warnings
-        for note in findings.notes:
-            print(note)
-    for line in (*problems, *warnings):
-        print(line, file=sys.stderr)
-    if problems:
-        return os.EX_CONFIG
-    print(f"{path}: no problems found" if path else "no greylist.conf found: defaults are used")
-    return os.EX_OK
-
-
-def _reload(config: Config) -> int:
-    code = _code_as_its_user(config)
-    if code:
-        return code
-    if config.pid_file is None:
-        print("--reload needs to know whom to tell: set pid_file", file=sys.stderr)
-        return os.EX_CONFIG
-    try:
-        os.kill(running_pid(config.pid_file), signal.SIGHUP)
-    except (PidFileError, OSError) as error:
-        print(error, file=sys.stderr)
-        return os.EX_UNAVAILABLE
-    return os.EX_OK
-
-
-def _code_as_its_user(config: Config) -> int:
-    """Look at the surroundings as the user that the program runs as: root may read any key."""
-    if not config.user or os.geteuid() != 0:
-        return _say_what_is_wrong(Checks.surroundings(config))
-    child = os.fork()  # for there is no way back, and only root may send the signal
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def _run(
+    program: Program,
+    notifier: Notifier,
+    inherited: list[socket.socket],
+    detached: Detached | None,
+) -> int:
     code = os.EX_SOFTWARE
     try:
-        become(config.user)
-        code = _say_what_is_wrong(Checks.surroundings(config))
-    except PrivilegeError as error:
-        code = _say_what_is_wrong([str(error)])
-    except Exception:  # noqa: BLE001 - it is said, and the code is that of a fault of ours
-        sys.excepthook(*sys.exc_info())
+        code = program.run(notifier, inherited)
+    except StartError as error:
+        Checking.say(error.lines)
+        code = error.code
     finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _say_what_is_wrong(problems: list[str]) -> int:
-    for line in problems:
-        print(line, file=sys.stderr)
-    return os.EX_CONFIG if problems else os.EX_OK
-
-
-# ---- running
-
-
-class _StartError(Exception):
-    """The program cannot start: its exit code, and what to say."""
-
-    def __init__(self, code: int, *lines: str) -> None:
-        super().__init__(*lines)
-        self.code = code
-        self.lines = lines
-
-
-class _Program:
-    """From a good file to taking mail; holds the configuration that is in force."""
-
-    def __init__(self, config: Config, path: Path | None) -> None:
-        self._config = config
-        self._path = path
-        # What takes a restart stays as it is, in a worker that is started later, too: there is one
-        # database, and each port has one meaning.
-        self._kept: dict[str, Any] = {name: getattr(config, name) for name in RESTART}
-
-    def run(self) -> int:
-        """Raises _StartError."""
-        config = self._config
-        try:
-            notifier = Notifier.from_environment(os.environ)
-            inherited = [each.sock for each in take_inherited(os.environ)]
-        except SystemdError as error:
-            raise _StartError(os.EX_CONFIG, str(error)) from error
-        log_directly(config, to_file=False)
-        try:
-            ports = [inherited] * config.workers if inherited else self._open_ports()
-        except OSError as error:
-            log.critical("%s", error.strerror or error)
-            return os.EX_OSERR
-        try:
-            with PidFile(config.pid_file) if config.pid_file else nullcontext() as pid_file:
-                self._prepare()
-                return self._serve(ports, notifier, pid_file)
-        except PidFileError as error:
-            raise _StartError(os.EX_OSERR, str(error)) from error
-
-    def _serve(
-        self, ports: list[list[socket.socket]], notifier: Notifier, pid_file: PidFile | None
-    ) -> int:
-        names = Checks.names_of(ports[0])  # the supervisor's end closes them
-
-        def ready() -> None:
-            self._say_what_we_do(names)
-
-        if len(ports) == 1:
-            return serve(self._config, ports[0], self._read_again, ready, notifier=notifier)
-
-        def work(number: int, sockets: list[socket.socket], link: Link) -> int:
-            if pid_file is not None:
-                pid_file.leave()
-            # The configuration of now: it may be a later one than at the start.
-            return serve(
-                *(self._config, sockets, self._read_again),
-                workers=len(ports),
-                number=number,
-                link=link,
-            )
-
-        return Supervisor(
-            ports,
-            work,
-            self._check_again,
-            ready,
-            drain_seconds=lambda: self._config.drain_timeout,
-            notifier=notifier,
-        ).run()
-
-    def _open_ports(self) -> list[list[socket.socket]]:
-        return open_ports(Checks.addresses_of(self._config), self._config.workers)
-
-    def _prepare(self) -> None:
-        """Become who we are to be, and look whether that one can work."""
-        config = self._config
-        if config.user:
-            try:
-                become(config.user)
-            except PrivilegeError as error:
-                raise _StartError(os.EX_CONFIG, str(error)) from error
-        problems = Checks.surroundings(config)
-        if not problems:
-            log_directly(config)
-        if not problems and config.relay_check:
-            findings = Checks.real_servers(config)
-            problems = findings.problems
-            for line in findings.warnings:
-                log.warning("%s", line)
-        if problems:
-            raise _StartError(os.EX_CONFIG, *problems)
-        for line in Checks.expiring(config):
-            log.warning("%s", line)
-        if not config.allowed_domains:
-            log.warning(
-                "allowed_domains is empty: mail from strangers is refused, whoever it is for"
-            )
-
-    def _say_what_we_do(self, names: list[tuple[str, int]]) -> None:
-        for host, port in names:
-            log.info("taking mail on %s port %d", host, port)
-        servers = [(row[0], row[1]) for row in self._config.backends]
-        for host, port in servers or [(self._config.smtp_ip, self._config.smtp_port)]:
-            where = self._path if self._path is not None else "built in"
-            log.info("handing it to %s port %d, configuration %s", host, port, where)
-
-    # ---- HUP
-
-    def _read_again(self) -> Config | None:
-        """The configuration from now on; None if the one before stays in force. It may be called
-        in a thread: it changes nothing but ours."""
-        if self._path is None:
-            log.error("there is no configuration file to be read again")
-            return None
-        began = time.monotonic()
-        new, problems = self._read(self._path)
-        if new is None or problems:
-            for line in problems:
-                log.error("%s", line)
-            log.error("the configuration stays as it was: %s cannot be used", self._path)
-            return None
-        log.info("read %s again in %.3f s", self._path, time.monotonic() - began)
-        self._config = replace(new, **self._kept)
-        return new
-
-    def _read(self, path: Path) -> tuple[Config | None, list[str]]:
-        """What the file says, and what keeps it from being used now."""
-        with suppress(OSError):  # load() has words for that
-            if not stat.S_ISREG(path.stat().st_mode):  # a pipe may never say a word
-                return None, [f"{path}: is no file"]
-        try:
-            new = load(path)
-        except ConfigError as error:
-            return None, str(error).splitlines()
-        together = replace(new, **self._kept)
-        problems = [f"{what}: {cure}; or restart" for _, what, cure in contradictions(together)]
-        problems += Checks.bounces_all(self._config, new)
-        problems += Checks.surroundings(new)
-        return new, problems or Checks.may_relay_now(self._config, new)
-
-    def _check_again(self) -> bool:
-        return self._read_again() is not None
+        if detached is not None:
+            detached.ended(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -286,6 +286,8 @@ class Stage(component):
             allowed_domains=frozenset({"example.org"}),
             allowed_senders=Networks([ip_network(FRIEND)]),
             greylist_delay=self._delay,
+            network_prefix4=24,
+            nospf=True,  # no name is looked up in a demonstration
             database=self._folder / "greylist.sqlite3",
             greylist_log=self._folder / "mail.log",
             drain_timeout=5,

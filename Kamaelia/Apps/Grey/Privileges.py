@@ -2,7 +2,8 @@
 To become somebody who may do less
 ==================================
 Port 25 takes root, or the capability to bind it; taking mail takes neither. Once the ports are open
-the process becomes the user that the configuration names, and cannot come back.
+the process becomes the user that the configuration names, and cannot come back. ``user:group``
+names the group, too; else it is that of the user.
 
 Example Usage
 -------------
@@ -27,33 +28,56 @@ import pwd
 
 
 class PrivilegeError(Exception):
-    """The change of user did not work; the text says why."""
+    """The change of user did not work; the text says why. exit_code: what the program ends with."""
+
+    def __init__(self, text: str, exit_code: int = os.EX_CONFIG) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 def become(name: str) -> None:
-    """Become that user, for good. Raises PrivilegeError; then the process should end."""
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError as error:
-        raise PrivilegeError(f"user = {name}: there is no such user") from error
-    if entry.pw_uid == os.geteuid() != 0:
+    """Become that user (or user:group), for good. Raises PrivilegeError; then the process should
+    end."""
+    user, group = found(name)
+    if user.pw_uid == os.geteuid() != 0:
         return  # it is who we are
     if os.geteuid() != 0:
         raise PrivilegeError(f"user = {name}: only root can become somebody else")
-    if entry.pw_uid == 0:
+    if user.pw_uid == 0:
         raise PrivilegeError(f"user = {name}: that is root; leave the setting empty")
     try:
-        os.setgroups(_groups(name, entry.pw_gid))
-        os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
-        os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+        os.setgroups(_groups(user.pw_name, group))
+        os.setresgid(group, group, group)
+        os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     except OSError as error:
         raise PrivilegeError(f"user = {name}: {error.strerror}") from error
     _check_no_way_back(name)
+    if (os.getresuid(), os.getresgid()) != ((user.pw_uid,) * 3, (group,) * 3):
+        raise PrivilegeError(f"user = {name}: the change was not taken")
     if not os.access(os.__file__, os.R_OK):  # some module is imported only when it is needed
         folder = os.path.dirname(os.__file__)  # noqa: PTH120 - it has no Path
         raise PrivilegeError(
             f"user = {name}: may not read {folder}, where Python is: install it where everybody may"
         )
+
+
+def found(name: str) -> tuple[pwd.struct_passwd, int]:
+    """The entry of the user, and the number of the group. Raises PrivilegeError, with the code 71,
+    for what this system does not know."""
+    who, colon, group = name.partition(":")
+    try:
+        user = pwd.getpwnam(who)
+    except KeyError as error:
+        raise PrivilegeError(f"user = {name}: there is no such user", os.EX_OSERR) from error
+    if not colon:
+        return user, user.pw_gid
+    try:
+        number = grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise PrivilegeError(f"user = {name}: there is no such group", os.EX_OSERR) from error
+    if number == 0:
+        raise PrivilegeError(f"user = {name}: that is root's group; name another one")
+    return user, number
 
 
 def _groups(name: str, own: int) -> list[int]:

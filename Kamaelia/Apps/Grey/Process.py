@@ -17,13 +17,15 @@ Reload
 The file is read in a thread, and clients are served meanwhile. What comes out of it is handed to
 ``GreyServer.reload`` between two turns of components: a session has the rules with which it began.
 HUPs that come while a file is read are one more reading.
+
+A file that has changed is as good as a HUP (`watched`). Of several workers the first one looks, and
+sends its supervisor that signal, so that all of them read the same.
 """
 
 from __future__ import annotations
 
 import gc
 import logging
-import logging.handlers
 import os
 import resource
 import signal
@@ -31,28 +33,28 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import ceil
-from queue import SimpleQueue
 from types import FrameType
 
+from Axon.Component import component
+from Axon.Ipc import producerFinished
 from Axon.Scheduler import scheduler
 from Axon.Waiter import EPOLLIN
 from Kamaelia.Apps.Grey import OwnComponents
 from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Detach import Detached
+from Kamaelia.Apps.Grey.Logs import log_in_thread
 from Kamaelia.Apps.Grey.Server import GreyServer
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier
+from Kamaelia.Apps.Grey.Watch.FileWatch import FileWatch, Seen
 from Kamaelia.Apps.Grey.Workers import BEAT_SECONDS, HELD_SIGNALS, Link, Order, Word
 
 log = logging.getLogger("kamaelia-grey")
 
 SWITCH_SECONDS = 0.0005
 OTHER_FILES = 300
-LINES_WAITING = 20_000  # for the thread that logs; some 20 MB
-LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-WORKERS_LINE = "%(asctime)s %(levelname)s worker {} %(name)s: %(message)s"
 ReadAgain = Callable[[], Config | None]
 
 
@@ -81,17 +83,20 @@ def serve(
     workers: int = 1,
     number: int = 0,
     link: Link | None = None,
+    watched: Seen | None = None,
+    detached: Detached | None = None,
 ) -> int:
     """Take mail until told to end; returns the exit code.
 
     sockets: listening ones. read_again: gives the configuration from now on, or None if the one
     before stays; called in a thread. ready: called once mail is taken. workers: how many processes
-    share the limits of the configuration. number and link: of a worker."""
-    listener = log_in_thread(config, WORKERS_LINE.format(number) if number else LINE)
+    share the limits of the configuration. number and link: of a worker. watched: the file of the
+    configuration, which is read when it changes. detached: of a daemon."""
+    listener = log_in_thread(config, number, detached)
     try:
         running: scheduler = scheduler.run
         share = share_of(config, workers)
-        server = GreyServer(share, listening=sockets)
+        server = GreyServer(share, listening=sockets, writes_dumps=number in (0, 1))
         try:
             server.activate()
         except OSError as error:
@@ -99,6 +104,8 @@ def serve(
             return os.EX_OSERR
         life = _Life(running, server, workers, read_again, notifier or Notifier(), link)
         life.begin()
+        if watched is not None and number in (0, 1):
+            _start_watching(server, watched, life.file_changed)
         ready()
         _tune()
         _raise_file_limit(share)
@@ -111,6 +118,41 @@ def serve(
         return os.EX_OK
     finally:
         listener.stop()
+
+
+def _start_watching(server: component, seen: Seen, act: Callable[[], None]) -> None:
+    watcher = _Watcher(FileWatch(seen), act).activate()
+    server.call_on_close(lambda: watcher.inboxes["control"].deliver(producerFinished(server)))
+
+
+class _Watcher(component):
+    """_Watcher(watch, act) -> starts the watch, and calls act() for each change."""
+
+    Inboxes = {
+        "inbox": "Path: a file that has changed",
+        "control": "producerFinished or shutdownMicroprocess: end, and the watch with it",
+    }
+    Outboxes = {
+        "outbox": "object: unused",
+        "signal": "the shutdown that came in, for the watch",
+    }
+
+    def __init__(self, watch: component, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._watch = watch
+        self._act = act
+
+    def main(self) -> Iterator[object]:
+        self.link((self._watch, "outbox"), (self, "inbox"))
+        self.link((self, "signal"), (self._watch, "control"))
+        self.addChildren(self._watch.activate())
+        while (stop := self.told_to_stop()) is None:
+            for _ in self.Inbox("inbox"):
+                self._act()
+            if not self.anyReady():
+                self.pause()
+            yield 1
+        self.send(stop, "signal")
 
 
 class _Life:
@@ -134,6 +176,7 @@ class _Life:
         self._link = link
         self._reading = False
         self._once_more = False
+        self._parent = os.getppid()
 
     def begin(self) -> None:
         """From now on signals and orders are obeyed, and whoever waits for us knows that we are
@@ -189,6 +232,13 @@ class _Life:
         self._notifier.stopping("draining")
         self._server.shut_down(why)
 
+    def file_changed(self) -> None:
+        """Have it read. A worker leaves that to its supervisor, who then tells all of them."""
+        if self._link is None:
+            self._reload()
+        elif os.getppid() == self._parent:  # else it is gone, and so are we soon
+            os.kill(self._parent, signal.SIGHUP)
+
     def _reload(self) -> None:
         if self._reading:
             self._once_more = True
@@ -225,73 +275,6 @@ class _Life:
             self._reload()
 
 
-# ---- logs
-
-
-def log_directly(config: Config, *, to_file: bool = True) -> None:
-    """For a process that must not have a thread, or has not decided yet. not to_file: nor become
-    the user to whom that file is to belong."""
-    _log_to(config, _handlers(config, LINE)[: None if to_file else 1])
-
-
-def log_in_thread(config: Config, line: str = LINE) -> logging.handlers.QueueListener:
-    """Log through a thread: a slow disk or terminal must not hold up mail."""
-    queue: SimpleQueue[object] = SimpleQueue()
-    entrance = _Entrance(queue)
-    entrance.setFormatter(logging.Formatter("%(message)s"))  # the rest is added at the other end
-    _log_to(config, [entrance])
-    listener = logging.handlers.QueueListener(
-        queue, *_handlers(config, line), respect_handler_level=True
-    )
-    listener.start()
-    return listener
-
-
-def _handlers(config: Config, line: str) -> list[logging.Handler]:
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    handlers[0].setLevel(logging.INFO)
-    if config.greylist_debuglog is not None:
-        handlers.append(_LogFile(config.greylist_debuglog, delay=True))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter(line))
-    return handlers
-
-
-class _LogFile(logging.handlers.WatchedFileHandler):
-    """It opens the file again when it was moved away, before the next line. A file that cannot be
-    opened costs lines: an exception would end the thread that logs, or a supervisor."""
-
-    _lost = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            super().emit(record)
-        except OSError as error:
-            if not self._lost and sys.stderr is not None:
-                self._lost = True  # said once, and not to a log
-                with suppress(OSError):
-                    why = error.strerror or error
-                    sys.stderr.write(f"{self.baseFilename}: {why}: its lines are lost for now\n")
-        else:
-            self._lost = False
-
-
-class _Entrance(logging.handlers.QueueHandler):
-    """To the thread that logs. What comes faster than that one writes is dropped: standard error
-    may be a pipe that nobody reads."""
-
-    queue: SimpleQueue[object]
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        if self.queue.qsize() < LINES_WAITING:
-            self.queue.put_nowait(record)
-
-
-def _log_to(config: Config, handlers: list[logging.Handler]) -> None:
-    level = logging.DEBUG if config.greylist_debuglog is not None else logging.INFO
-    logging.basicConfig(level=level, handlers=handlers, force=True)
-
-
 # ---- the process itself
 
 
@@ -323,3 +306,6 @@ def _raise_file_limit(config: Config) -> None:
                 needed,
                 allowed,
             )
+
+
+__kamaelia_components__ = (_Watcher,)

@@ -36,7 +36,6 @@ are there keep what they began with until they leave; then their set of parts en
 from __future__ import annotations
 
 import logging
-import random
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -47,34 +46,39 @@ from typing import Any, Self
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Scheduler import scheduler
-from Kamaelia.Apps.Grey import OwnComponents
-from Kamaelia.Apps.Grey.Certificates import Certificates, backend_context, certificates_of
+from Kamaelia.Apps.Grey.Certificates import certificates_of
 from Kamaelia.Apps.Grey.Config.Schema import Config
-from Kamaelia.Apps.Grey.Core.Modes import ServerProtocol, ServerTLS, Verify
-from Kamaelia.Apps.Grey.Core.Networks import Networks
-from Kamaelia.Apps.Grey.Core.Types import Policy
-from Kamaelia.Apps.Grey.FrontDoor.Admission import Admission, AdmissionRules, Memory
-from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
+from Kamaelia.Apps.Grey.Core.Access.Evaluate import RuleSet
+from Kamaelia.Apps.Grey.Core.Access.Rates import Rates
+from Kamaelia.Apps.Grey.Core.Modes import LogFormat
+from Kamaelia.Apps.Grey.Core.Newcomers import Newcomers
+from Kamaelia.Apps.Grey.Core.Tarpits import Tarpits
+from Kamaelia.Apps.Grey.Core.Types import Attempt
+from Kamaelia.Apps.Grey.Era import Era
+from Kamaelia.Apps.Grey.ExpectFile import ExpectFile
+from Kamaelia.Apps.Grey.FrontDoor.Admission import Admission, Memory
 from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
-from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
-from Kamaelia.Apps.Grey.FrontDoor.FrontOffice import FrontOffice, ProxySettings
-from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool, RelaySettings
+from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool
 from Kamaelia.Apps.Grey.FrontDoor.SMTPProxy import SMTPProxy
-from Kamaelia.Apps.Grey.FrontDoor.Verifier import Verifier
-from Kamaelia.Apps.Grey.FrontDoor.VerifyCache import VerifyCache
 from Kamaelia.Apps.Grey.GreylistDecider import GreylistDecider
+from Kamaelia.Apps.Grey.Settings import (
+    admission_rules_of,
+    dump_plan_of,
+    engine_of,
+    policy_of,
+    site_of,
+)
+from Kamaelia.Apps.Grey.Store.DumpFile import opened_with_dump
+from Kamaelia.Apps.Grey.Store.DumpService import DumpService
 from Kamaelia.Apps.Grey.Store.Interface import Store
 from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
 from Kamaelia.Apps.Grey.Watch.MailLog import MailLog
+from Kamaelia.Apps.Grey.Watch.StatLog import StatLog, stat_line
 from Kamaelia.Chassis.ConnectedServer import ServerCore, stop_tree
 from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
 from Kamaelia.Internet.TCPServer import TCPServer
-from Kamaelia.Protocol.SMTPClient import ServerAccess
-from Kamaelia.Support.Protocol.SMTP.ClientCommands import ClientTimes
-from Kamaelia.Support.Protocol.SMTP.ClientGreeting import TLSPolicy
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
-from Kamaelia.Support.Protocol.SMTP.ServerSession import ServerLimits
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +87,7 @@ REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 # costs a descriptor and a session for as long as the client likes to look at it.
 REFUSALS_AT_ONCE = 100
 LOOK_SECONDS = 60.0  # between looks at certificates' files, and at what is to be logged
+EXPECT_SECONDS = 1.0  # between looks at the file of those who wait for a mail
 TOO_MANY = Reply.of(421, "4.3.2", "too many connections, try again later")
 # What a running server cannot change: its ports, its files, its processes.
 RESTART = (
@@ -98,102 +103,9 @@ RESTART = (
     # The store sweeps by these: a longer one would come too late for what is swept meanwhile.
     *("retry_window", "pass_lifetime"),
     *("greylist_log", "greylist_debuglog", "workers", "pid_file", "user"),
+    *("log_to", "log_format", "logfac", "verbose", "nodetach"),
+    *("dumpfile", "dumpfile_mode", "dumpfreq", "dump_at_end_only", "dump_no_time_translation"),
 )
-
-
-def policy_of(config: Config) -> Policy:
-    """What the decision needs to know of the configuration."""
-    return Policy(
-        delay_seconds=config.greylist_delay,
-        window_seconds=config.retry_window,
-        pass_seconds=config.pass_lifetime,
-        prefix4=config.network_prefix4,
-        prefix6=config.network_prefix6,
-        allowed_senders=config.allowed_senders,
-        allowed_sender_nets=config.allowed_sender_nets,
-        allowed_domains=config.allowed_domains,
-        whitelisted_triples=config.whitelisted_triples,
-        nonstandard_triples=config.whitelisted_nonstandard_triples,
-        store_failure=config.store_failure,
-        greylist_authenticated=config.noauth,
-        new_per_network=config.new_per_network,
-    )
-
-
-def settings_of(config: Config) -> ProxySettings:
-    """What a client's session needs to know of the configuration."""
-    return ProxySettings(
-        hostname=config.servername,
-        greeting=f"ESMTP {config.serverid}".strip(),
-        size_limit=config.message_size_limit,
-        timeout=float(config.inactivity_timeout),
-        greet_pause=float(config.greet_pause),
-        chunking=config.chunking,
-        limits=ServerLimits(
-            max_recipients=config.max_recipients, message_bytes=config.message_size_limit
-        ),
-        proxy_protocol_from=config.proxy_protocol_from,
-        xclient_from=config.xclient_from,
-    )
-
-
-_TLS_POLICIES = {
-    ServerTLS.OFF: TLSPolicy.OFF,
-    ServerTLS.MAY: TLSPolicy.MAY,
-    ServerTLS.REQUIRE: TLSPolicy.REQUIRE,
-    ServerTLS.VERIFY: TLSPolicy.REQUIRE,  # the context does the rest
-}
-
-
-def relay_settings_of(config: Config) -> RelaySettings:
-    """How the real mail servers are spoken to. Raises CertificateError."""
-    context = backend_context(config.backend_tls.value, config.backend_tls_ca)
-    return RelaySettings(
-        helo_name=config.servername,
-        times=ClientTimes(
-            connect=float(config.connect_timeout),
-            reply=float(config.backend_reply_timeout),
-            final=float(config.backend_final_timeout),
-        ),
-        access=ServerAccess(
-            lmtp=config.backend_protocol is ServerProtocol.LMTP,
-            tls=_TLS_POLICIES[config.backend_tls],
-            context=None if context is None else lambda: context,
-            name=config.backend_tls_name or None,
-        ),
-        client_info=config.client_info,
-        kept=config.backend_connections_kept,
-    )
-
-
-def backend_rules_of(config: Config) -> list[BackendRule]:
-    """Which real mail server gets what."""
-    if not config.backends:
-        return [BackendRule(config.smtp_ip, config.smtp_port)]
-    return [
-        BackendRule(host, port, priority, (domain,))
-        for host, port, priority, domain in config.backends
-    ]
-
-
-def admission_rules_of(config: Config) -> AdmissionRules:
-    """Who may come in. Those whose mail we relay, and our own fronts, bring the mail of many: the
-    limits for one client are not for them."""
-    many = (
-        *config.reserved_networks,
-        *config.allowed_senders,
-        *config.allowed_sender_nets,
-        *config.xclient_from,
-    )
-    return AdmissionRules(
-        max_connections=config.max_connections,
-        reserved=config.reserved_connections,
-        reserved_networks=config.reserved_networks,
-        per_client=config.max_client_connections,
-        per_client_rate=float(config.client_rate),
-        memory_limit=config.memory_limit,
-        exempt=Networks(many),
-    )
 
 
 class _ClientSocket(ConnectedSocketAdapter):
@@ -205,49 +117,13 @@ class _ClientSocket(ConnectedSocketAdapter):
     half_close_timeout = 3_600.0
 
 
-class _Era:
-    """The parts that belong to one configuration, and how many sessions still have them."""
-
-    def __init__(self, server: GreyServer, config: Config, certificates: Certificates) -> None:
-        own = OwnComponents.load_all(config.before_decider)
-        backends = Backends(
-            backend_rules_of(config), lambda rule: Backend(rule.host, rule.port), random.random
-        )
-        self.pool = RelayPool(backends, relay_settings_of(config))
-        self.verifier = Verifier(
-            self.pool,
-            config.verify_recipients,
-            VerifyCache(float(config.verify_found_lifetime), float(config.verify_unknown_lifetime)),
-        )
-        self.decider = server.make_decider(config)
-        self.probes = [BackendProbe(backend, self.pool) for backend in backends.all]
-        self.office = FrontOffice(
-            settings_of(config),
-            self.pool,
-            self.decider,
-            server.mail_log,
-            server.clock,
-            self.verifier if config.verify_recipients is not Verify.NEVER else None,
-            server.admission,
-            certificates.context,
-            partial(OwnComponents.chain, own) if own else None,
-        )
-        self.sessions = 0
-        if "log" in self.decider.outboxes:
-            self.decider.link((self.decider, "log"), (server.mail_log, "inbox"))
-
-    @property
-    def parts(self) -> list[component]:
-        """In the order in which they are told to end."""
-        return [*self.probes, self.verifier, self.pool, self.decider]
-
-
 class GreyServer(component):
     """GreyServer(config, clock=time.time, open_store=None, listening=None) -> the whole greylister.
 
     clock: seconds since the epoch, for decisions and logs. open_store: makes the store, in its own
     thread; by default the SQLite file of the configuration. listening: sockets to take clients from
-    instead of opening the configuration's ports; connections to tls_port begin encrypted. Raises
+    instead of opening the configuration's ports; connections to tls_port begin encrypted.
+    writes_dumps: of several processes, one writes the dump. Raises
     OwnComponentError for what before_decider names and cannot be used, CertificateError for a
     certificate."""
 
@@ -266,26 +142,54 @@ class GreyServer(component):
         clock: Callable[[], float] = time.time,
         open_store: Callable[[], Store] | None = None,
         listening: Sequence[socket.socket] | None = None,
+        writes_dumps: bool = True,
     ) -> None:
         super().__init__()
         self.config = config
         self.clock = clock
+        open_store = open_store or partial(
+            SqliteStore, config.database, pass_seconds=config.pass_lifetime
+        )
+        dump = dump_plan_of(config)
+        if dump is not None:
+            open_store = partial(opened_with_dump, open_store, dump, clock)
         self.store = StoreService(
-            open_store or partial(SqliteStore, config.database),
+            open_store,
             policy_of(config).lifetimes,
             clock=clock,
             sweep_interval=float(config.sweep_interval),
             memory_records=config.memory_records,
             shared=config.workers > 1,
         )
-        self.mail_log = MailLog(config.greylist_log)
+        self.tarpits = Tarpits()
+        self.rates = Rates()  # what rules count goes on at a reload
+        self.dumps: DumpService | None = None
+        if dump is not None and writes_dumps:
+            seconds = -1 if config.dump_at_end_only else config.dumpfreq
+            self.dumps = DumpService(self.store, dump, seconds)
+        self.expected: ExpectFile | None = None
+        self.mail_log = MailLog(config.greylist_log, as_json=config.log_format is LogFormat.JSON)
+        self.stat = self._make_stat(config)
         self.admission = Admission(admission_rules_of(config), Memory(time.monotonic))
         self.certificates = certificates_of(config)
-        self._era = _Era(self, config, self.certificates)
+        self._era = Era(self, config, self.certificates)
         self._eras = [self._era]
         self.doors = self._make_doors(listening)
-        self._sessions: dict[SMTPProxy, _Era] = {}
+        self._sessions: dict[SMTPProxy, Era] = {}
         self._when_over = self._session_over  # one bound method for all of them
+
+    def tarpit_left(self, attempt: Attempt, seconds: float) -> None:
+        """A client has hung up after so long in its tarpit."""
+        self.tarpits.left((attempt.client, attempt.sender, attempt.recipient), seconds)
+
+    def _make_stat(self, config: Config) -> StatLog | None:
+        stat = config.definitions.stat
+        if stat is None:
+            return None
+        target, text = stat
+        if config.workers > 1 and not target.startswith((">>", "|")):
+            target = f">{target}"  # each worker has its own: none may truncate the others'
+        return StatLog(target, stat_line(text, site_of(config)))
 
     def _make_doors(self, listening: Sequence[socket.socket] | None) -> list[ServerCore]:
         config = self.config
@@ -330,10 +234,31 @@ class GreyServer(component):
         """Who asks the real mail servers what they offer: one for each."""
         return self._era.probes
 
-    def make_decider(self, config: Config) -> component:
+    def make_decider(self, config: Config, rules: RuleSet, lookups: component | None) -> component:
         """The component that turns Attempts into Decisions, which go to the box that the Attempt
-        names; override it to put one of your own in its place (before it: see before_decider)."""
-        return GreylistDecider(policy_of(config), self.store, self.clock)
+        names; override it to put one of your own in its place (before it: see before_decider).
+        rules: the access rules. lookups: answers questions; None: with this configuration there are
+        none."""
+        newcomers = Newcomers(config.new_per_network)
+        self.expected = (
+            ExpectFile(config.expect_file, self.clock) if config.expect_file is not None else None
+        )
+        engine = engine_of(
+            config,
+            rules,
+            lambda network: newcomers.admit(network, time.monotonic()),
+            self.expected,
+            self.tarpits,
+        )
+        return GreylistDecider(
+            policy_of(config),
+            self.store,
+            self.clock,
+            engine,
+            lookups,
+            float(config.decision_timeout),
+            plain=engine.plain and lookups is None and self.expected is None,
+        )
 
     def activate(
         self, Scheduler: scheduler | None = None, Tracker: object = None, mainmethod: str = "main"
@@ -350,7 +275,8 @@ class GreyServer(component):
                 door.stop()
             raise
         self.addChildren(*self.doors)
-        self._start([self.store, self.mail_log, *self._era.parts], Scheduler)
+        others = [one for one in (self.dumps, self.stat) if one is not None]
+        self._start([self.store, self.mail_log, *others, *self._era.parts], Scheduler)
         return super().activate(Scheduler, Tracker, mainmethod)
 
     def _start(self, parts: Sequence[component], running: scheduler | None) -> None:
@@ -370,7 +296,7 @@ class GreyServer(component):
         config = replace(config, **{name: getattr(self.config, name) for name in changed})
         rules = admission_rules_of(config)
         certificates = certificates_of(config)
-        era = _Era(self, config, certificates)
+        era = Era(self, config, certificates)
         self._start(era.parts, self.scheduler or None)
         before, self._era = self._era, era
         self._eras.append(era)
@@ -385,20 +311,22 @@ class GreyServer(component):
         return changed
 
     def main(self) -> Iterator[object]:
+        next_look = self.now() + LOOK_SECONDS
         while (stop := self._told_to_end()) is None:
-            self.pause(LOOK_SECONDS)
+            if self.expected is not None:
+                self.expected.look()
+            self.pause(EXPECT_SECONDS if self.expected is not None else LOOK_SECONDS)
             yield 1
-            for era in self._eras:
-                era.office.tell_refused(self.now())
-            if self.certificates.changed():
-                for problem in self.certificates.reload():
-                    log.error("%s", problem)
+            if self.now() >= next_look:
+                next_look = self.now() + LOOK_SECONDS
+                self._look_around()
         yield from self._drain()
         for era in self._eras:
             era.office.tell_refused(self.now(), all_of_it=True)
         # The clients are gone: what they left to be written is in the boxes of these by now.
         parts = [part for era in self._eras for part in era.parts]
-        for part in (*parts, self.store, self.mail_log):
+        others = [one for one in (self.dumps, self.store, self.mail_log, self.stat) if one]
+        for part in (*parts, *others):
             part.inboxes["control"].deliver(producerFinished(self))
             while not part._isStopped():
                 if self._told_to_end() is not None:
@@ -406,6 +334,13 @@ class GreyServer(component):
                 self.pause()
                 yield 1
         self.send(stop, "signal")
+
+    def _look_around(self) -> None:
+        for era in self._eras:
+            era.office.tell_refused(self.now())
+        if self.certificates.changed():
+            for problem in self.certificates.reload():
+                log.error("%s", problem)
 
     def stop(self) -> None:
         for door in self.doors:
@@ -476,7 +411,7 @@ class GreyServer(component):
         if not self._sessions:
             self.unpause()
 
-    def _retire(self, era: _Era) -> None:
+    def _retire(self, era: Era) -> None:
         """End the parts of a configuration that no session has any more."""
         if era.sessions:
             return

@@ -10,6 +10,10 @@ Example, cut to fit::
     2026-11-21T09:31:07.004Z event=message session=k3g1 client=192.0.2.7 from=a@example.net
         to=b@example.org recipients=1 size=1204 outcome=delivered reply="250 2.0.0 Ok: queued"
 
+Where there is something to say of it, the line of a decision ends with ``rule=`` (the id or line of
+the access rule that decided), ``key=`` (what stood for the client: its network, or the domain of
+its name or of SPF) and ``would=`` (in a dry run: what would have been done, and why).
+
 Example Usage
 -------------
 A decider whose decisions are written to a file::
@@ -21,31 +25,42 @@ How does it work?
 The file is written in a thread, with one write for all that came within ``gather_seconds``: a
 thread that woke for each line would cost more than the line. If the disk is full or the file gone
 wrong, that is said once a minute in the program's own log, and mail flows on. The file is opened
-again when it was moved away (log rotation).
+again when it was moved away (log rotation). With ``as_json`` its lines are JSON objects. Without a
+file the lines go to a logger, whose records have the event itself as their ``event``.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
 from Axon.ThreadedComponent import threadedcomponent
 from Kamaelia.Apps.Grey.Core.Outcome import Outcome
-from Kamaelia.Apps.Grey.Core.Types import Decided
+from Kamaelia.Apps.Grey.Core.Types import (
+    Attempt,
+    Decided,
+    Decision,
+    MessageAttempt,
+    MessageDecision,
+)
 
 log = logging.getLogger(__name__)
 mail_log = logging.getLogger("kamaelia-grey.mail")
+RULES = "kamaelia-grey.rules"  # how the access rules match, for who wants to know (-l)
+rules_log = logging.getLogger(RULES)
 
 VALUE_CHARACTERS = 256
 REMEMBERED_CHARACTERS = 64
 RECIPIENTS_SHOWN = 5
+LINES_OF_RULES = 20
 ALARM_SECONDS = 60.0
 WAITING_LINES = 100_000  # twice: for the scheduler's side and for the thread's
 _plain = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # printable ASCII without blank, quote, = and \
@@ -82,13 +97,111 @@ def line_of(event: Decided | Outcome) -> str:
     if not isinstance(event, Decided):
         return _message(event)
     attempt, decision = event.attempt, event.decision
+    if isinstance(attempt, MessageAttempt) or isinstance(decision, MessageDecision):
+        return _either(event.now, fields_of(event), as_json=False)
+    more = ""
+    if decision.ruling is not None or decision.key_kind or decision.would is not None:
+        more = "".join(f" {name}={escaped(value)}" for name, value in _more(decision))
     return (
         f"{_stamp(event.now)} event=decision session={escaped(attempt.session)}"
         f" client={escaped(attempt.client)} helo={escaped(attempt.helo)}"
         f" from={escaped(attempt.sender or '<>')} to={escaped(attempt.recipient)}"
         f" verdict={decision.verdict._value_} reason={decision.reason._value_}"
-        f" wait={decision.wait_seconds} waited={decision.waited_seconds}"
+        f" wait={decision.wait_seconds} waited={decision.waited_seconds}{more}"
     )
+
+
+def _more(decision: Decision | MessageDecision) -> Iterator[tuple[str, str]]:
+    """What only some decisions have."""
+    if decision.ruling is not None and decision.ruling.rule is not None:
+        yield "rule", decision.ruling.rule.name
+    if isinstance(decision, Decision) and decision.key_kind:
+        yield "key", decision.key_kind
+    if decision.would is not None:
+        yield "would", f"{decision.would.verdict._value_}/{decision.would.reason._value_}"
+
+
+def fields_of(event: object) -> dict[str, str]:
+    """The same as a line has, by name and not escaped; for logs that have fields. Nothing for what
+    is no event of the mail log."""
+    if isinstance(event, Decided):
+        decision = event.decision
+        return {
+            **_who(event.attempt),
+            "verdict": decision.verdict._value_,
+            "reason": decision.reason._value_,
+            "wait": str(decision.wait_seconds),
+            "waited": str(decision.waited_seconds),
+            **dict(_more(decision)),
+        }
+    if isinstance(event, Outcome):
+        return {
+            "event": "message",
+            "session": event.session,
+            "client": event.client,
+            "from": event.sender[:VALUE_CHARACTERS] or "<>",
+            "to": ",".join(event.recipients[:RECIPIENTS_SHOWN])[:VALUE_CHARACTERS],
+            "recipients": str(len(event.recipients)),
+            "size": str(event.size),
+            "outcome": event.fate._value_,
+            "reply": event.reply[:VALUE_CHARACTERS],
+        }
+    return {}
+
+
+def _who(attempt: Attempt | MessageAttempt) -> dict[str, str]:
+    """Whose mail it is: for one recipient, or, when it is complete, for all."""
+    if isinstance(attempt, MessageAttempt):
+        session, mail = attempt.session, attempt.mail
+        return {
+            "event": "content",
+            "session": attempt.session_id,
+            "client": session.client,
+            "helo": session.helo[:VALUE_CHARACTERS],
+            "from": mail.sender.strip("<>")[:VALUE_CHARACTERS] or "<>",
+            "recipients": str(len(mail.recipients)),
+        }
+    return {
+        "event": "decision",
+        "session": attempt.session,
+        "client": attempt.client,
+        "helo": attempt.helo[:VALUE_CHARACTERS],
+        "from": attempt.sender[:VALUE_CHARACTERS] or "<>",
+        "to": attempt.recipient[:VALUE_CHARACTERS],
+    }
+
+
+def json_of(event: Decided | Outcome) -> str:
+    """The same as one JSON object."""
+    return json.dumps({"time": _stamp(event.now), **fields_of(event)})
+
+
+def words_of(event: Decided | Outcome, *, as_json: bool = False) -> Iterator[str]:
+    """What the `log` clauses of rules have written for this decision, a line each."""
+    if not isinstance(event, Decided) or event.decision.ruling is None:
+        return
+    for text in event.decision.ruling.log[:LINES_OF_RULES]:
+        fields = {"event": "log", "session": _session(event.attempt), "text": text}
+        yield _either(event.now, fields, as_json)
+
+
+def _tell_rules(events: list[Decided | Outcome]) -> None:
+    for event in events:
+        if isinstance(event, Decided) and event.decision.ruling is not None:
+            session = escaped(_session(event.attempt))
+            for line in event.decision.ruling.trace:
+                rules_log.debug("%s: %s", session, line)
+
+
+def _session(attempt: Attempt | MessageAttempt) -> str:
+    return attempt.session_id if isinstance(attempt, MessageAttempt) else attempt.session
+
+
+def _either(now: float, fields: dict[str, str], as_json: bool) -> str:
+    """A line that is seldom written."""
+    if as_json:
+        return json.dumps({"time": _stamp(now), **fields})
+    return " ".join([_stamp(now), *(f"{name}={escaped(text)}" for name, text in fields.items())])
 
 
 def _message(event: Outcome) -> str:
@@ -125,7 +238,8 @@ class _Overflowing(deque[Decided | Outcome]):
 
 
 class MailLog(threadedcomponent):
-    """MailLog(path=None) -> writes the lines; without a path to the logger "kamaelia-grey.mail"."""
+    """MailLog(path=None, as_json=False) -> writes the lines; without a path to the logger
+    "kamaelia-grey.mail"."""
 
     Inboxes = {
         "inbox": "Decided or Outcome: what to write down",
@@ -141,8 +255,11 @@ class MailLog(threadedcomponent):
         path: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         gather_seconds: float = 0.05,
+        *,
+        as_json: bool = False,
     ) -> None:
         super().__init__(queuelengths=WAITING_LINES)
+        self._as_json = as_json
         self._gather_seconds = gather_seconds
         self._path = path
         self._monotonic = monotonic
@@ -156,11 +273,13 @@ class MailLog(threadedcomponent):
         try:
             while stop is None:
                 stop = self.told_to_stop()
-                lines = [line_of(event) for event in self.Inbox("inbox")]
-                if self._overflow.lost:
-                    lines.append(self._loss())
-                if lines:
-                    self._write(lines)
+                events = list(self.Inbox("inbox"))
+                if rules_log.isEnabledFor(logging.DEBUG):
+                    _tell_rules(events)
+                if self._path is None:
+                    self._tell(events)
+                elif events or self._overflow.lost:
+                    self._write(self._lines_of(events))
                 if stop is None and not self.anyReady():
                     self.pause()
                     if not self.dataReady("control"):
@@ -169,11 +288,28 @@ class MailLog(threadedcomponent):
             self._close()
         self.send(stop, "signal")
 
+    def _lines_of(self, events: list[Decided | Outcome]) -> list[str]:
+        as_json = self._as_json
+        one = json_of if as_json else line_of
+        lines: list[str] = []
+        for event in events:
+            lines.append(one(event))
+            lines += words_of(event, as_json=as_json)
+        if self._overflow.lost:
+            lines.append(self._loss())
+        return lines
+
+    def _tell(self, events: list[Decided | Outcome]) -> None:
+        """To the logger, whose lines have a time of their own."""
+        for event in events:
+            mail_log.info("%s", line_of(event).partition(" ")[2], extra={"event": event})
+            for words in words_of(event):
+                mail_log.info("%s", words.partition(" ")[2])
+        if self._overflow.lost:
+            mail_log.info("%s", self._loss().partition(" ")[2])
+
     def _write(self, lines: list[str]) -> None:
-        if self._path is None:
-            for line in lines:
-                mail_log.info("%s", line.partition(" ")[2])  # that log has a time of its own
-            return
+        assert self._path is not None  # noqa: S101 - else there is nothing to be written to
         try:
             self._open(self._path)
             data = ("\n".join(lines) + "\n").encode("ascii")
@@ -184,7 +320,8 @@ class MailLog(threadedcomponent):
 
     def _loss(self) -> str:
         lost, self._overflow.lost = self._overflow.lost, 0
-        return f"{_stamp(time.time())} event=lost lines={lost}"
+        fields = {"event": "lost", "lines": str(lost)}
+        return _either(time.time(), fields, self._as_json and self._path is not None)
 
     def _open(self, path: Path) -> None:
         """Open the file, again if it is no longer the one of that name."""

@@ -35,7 +35,7 @@ from Axon.Microprocess import microprocess
 from Axon.Scheduler import scheduler
 from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.Config.Schema import Config
-from Kamaelia.Apps.Grey.Core.Modes import Verify
+from Kamaelia.Apps.Grey.Core.Modes import Report, Verify
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
@@ -502,6 +502,13 @@ class Grey:
             "verify_recipients": Verify.NEVER,
             "backend_connections_kept": 0,
             "max_client_connections": 0,
+            "nospf": True,
+            "report": Report.NONE,
+            "greylist_delay": 60,
+            "retry_window": 24 * 3600,
+            "pass_lifetime": 36 * 24 * 3600,
+            "network_prefix4": 24,
+            "network_prefix6": 64,
         }
         self.clock = FakeClock(1_800_000_000.0)
         self.store = MemoryStore()

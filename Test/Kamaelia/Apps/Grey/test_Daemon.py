@@ -105,31 +105,29 @@ def port_in(config: Path) -> tuple[str, int]:
 def test_a_good_file_is_said_to_be_good(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-c", "-f", str(config)]) == 0
     said = capsys.readouterr()
-    *offers, verdict = said.out.splitlines()
-    assert verdict == f"{config}: no problems found"
-    assert [re.sub(r"port \d+", "port N", line) for line in offers] == [
+    assert said.err == f'config file "{config}" is okay\n'
+    assert [re.sub(r"port \d+", "port N", line) for line in said.out.splitlines()] == [
         "mail server 127.0.0.1 port N offers PIPELINING, SIZE 50000000, 8BITMIME, SMTPUTF8, DSN,"
         " ENHANCEDSTATUSCODES"
     ]
-    assert said.err == ""
 
 
 def test_all_problems_of_a_bad_file_are_said_at_once(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config.write_text(config.read_text() + "prt = 25\ngreylist_delay = soon\nserverid x\n")
-    assert main(["-c", "-f", str(config)]) == 78
+    assert main(["-c", "-f", str(config)]) == os.EX_DATAERR
     error = capsys.readouterr().err
     for line, word in ((11, "prt"), (12, "soon"), (13, "serverid")):
         assert re.search(rf"greylist\.conf:{line}:\d+.*", error), error
         assert word in error
 
 
-def test_a_file_that_is_not_there_is_a_bad_configuration(
+def test_a_file_that_cannot_be_read_is_the_systems_fault(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for more in ([], ["-c"]):
-        assert main([*more, "-f", str(tmp_path / "none.conf")]) == 78
+        assert main([*more, "-f", str(tmp_path / "none.conf")]) == os.EX_OSERR
         assert "none.conf" in capsys.readouterr().err
 
 
@@ -141,7 +139,7 @@ def test_without_a_file_the_defaults_are_used(
         monkeypatch.setattr(Checks, name, lambda _: [])
     monkeypatch.setattr(Checks, "real_servers", lambda _: Findings())
     assert main(["-c"]) == 0
-    assert capsys.readouterr().out == "no greylist.conf found: defaults are used\n"
+    assert capsys.readouterr().err == "no greylist.conf found: defaults are used\n"
 
 
 @pytest.mark.parametrize("setting", ["database", "greylist_log", "greylist_debuglog"])
@@ -150,7 +148,7 @@ def test_a_folder_that_is_missing_is_said_before_anything_starts(
 ) -> None:
     text = re.sub(rf"^{setting} = .*\n", "", config.read_text(), flags=re.MULTILINE)
     config.write_text(f"{text}{setting} = {tmp_path / 'missing' / 'file'}\n")
-    assert main(["-c", "-f", str(config)]) == 78
+    assert main(["-c", "-f", str(config)]) == os.EX_CONFIG
     error = capsys.readouterr().err
     assert setting in error
     assert str(tmp_path / "missing") in error
@@ -174,8 +172,8 @@ def test_a_server_that_would_relay_is_a_bad_configuration(
     assert main(["-c", "-f", str(config)]) == os.EX_CONFIG
     said = capsys.readouterr()
     assert re.search(r"mail server 127\.0\.0\.1 port \d+ relays: .*relay_check = no", said.err)
-    assert "no problems" not in said.out
-    program = start("-f", config)
+    assert "is okay" not in said.err
+    program = start("-D", "-f", config)
     assert program.end() == os.EX_CONFIG
     assert " relays: " in "".join(program.log)
 
@@ -190,7 +188,7 @@ def test_warnings_do_not_make_a_file_bad(
     with socket.create_server(port_in(config)):
         assert main(["-c", "-f", str(config)]) == 0
     said = capsys.readouterr()
-    assert said.out == f"{config}: no problems found\n"
+    assert said.err.endswith(f'config file "{config}" is okay\n')
     assert "Address already in use (is kamaelia-grey running already?)" in said.err
     assert "could not be asked: Connection refused" in said.err
 
@@ -206,14 +204,14 @@ def test_reload_says_what_it_lacks(
     assert main([option, "-f", str(config)]) == os.EX_UNAVAILABLE
     assert "No such file" in capsys.readouterr().err
     with config.open("a") as file:
-        file.write(f"greylist_log = {tmp_path / 'none' / 'log'}\n")
+        file.write(f"greylist_debuglog = {tmp_path / 'none' / 'log'}\n")
     assert main([option, "-f", str(config)]) == os.EX_CONFIG
 
 
 @pytest.mark.parametrize(
     ("line", "code", "words"),
     [
-        ("user = no-such-user", os.EX_CONFIG, "there is no such user"),
+        ("user = no-such-user", os.EX_OSERR, "there is no such user"),
         ("pid_file = /proc/nowhere/pid", os.EX_OSERR, "/proc/nowhere: No such file"),
         ("tls_certificate = /nowhere/mx.pem", os.EX_CONFIG, "/nowhere/mx.pem: No such file"),
     ],
@@ -223,7 +221,7 @@ def test_what_keeps_it_from_starting_is_said(
 ) -> None:
     with config.open("a") as file:
         file.write(line + "\n")
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     assert program.end() == code
     assert words in "".join(program.log)
     assert "Traceback" not in "".join(program.log)
@@ -233,12 +231,14 @@ def test_variables_of_systemd_that_cannot_be_are_said(
     config: Path, start: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "often")
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     assert program.end() == os.EX_CONFIG
     assert "WATCHDOG_USEC" in "".join(program.log)
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["-f"], ["word"], ["-c", "-R"]])
+@pytest.mark.parametrize(
+    "arguments", [["--nonsense"], ["-f"], ["word"], ["-c", "-R"], ["-h"], ["--reloa"]]
+)
 def test_wrong_usage_is_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -264,7 +264,7 @@ def test_it_serves_logs_and_ends_with_0_on_term(
     program.read_to("offers .*8BITMIME")
     stranger = Client(port_in(config), STRANGER).begin()
     reply = stranger.ask(RCPT)
-    assert reply.startswith("451 4.7.1 Greylisted")
+    assert reply.startswith("451 4.7.1 Greylist")
     friend = Client(port_in(config)).to_data()
     assert friend.deliver(LETTER).startswith("250")
     stranger.close()
@@ -284,7 +284,7 @@ def test_it_serves_logs_and_ends_with_0_on_term(
 def test_term_lets_a_message_end_and_a_second_one_does_not(
     config: Path, start: Callable[..., Program]
 ) -> None:
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     program.read_to("handing it to")
     client = Client(port_in(config)).to_data()
     program.process.send_signal(signal.SIGTERM)
@@ -297,7 +297,7 @@ def test_term_lets_a_message_end_and_a_second_one_does_not(
 
 
 def test_ctrl_c_is_term(config: Path, start: Callable[..., Program]) -> None:
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     program.read_to("handing it to")
     assert program.end(signal.SIGINT) == 0
     assert "Traceback" not in "".join(program.log)
@@ -307,7 +307,7 @@ def test_hup_reads_the_file_again_and_a_bad_one_changes_nothing(
     config: Path, start: Callable[..., Program]
 ) -> None:
     good, address = config.read_text(), port_in(config)
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     program.read_to("handing it to")
     config.write_text(good + "prt = 25\nserverid = Other\n")
     program.process.send_signal(signal.SIGHUP)
@@ -339,7 +339,7 @@ def test_hup_during_the_start_is_not_lost_and_ends_nothing(
 ) -> None:
     gate = Gate(b"250 hello\r\n")
     config.write_text(asking(config, mail_server(EHLO=[gate, b"250 hello\r\n"], RCPT=DENIED)))
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     assert gate.reached.wait(15)
     program.process.send_signal(signal.SIGHUP)
     gate.open()
@@ -352,7 +352,7 @@ def test_a_new_server_that_would_relay_is_not_taken(
     config: Path, start: Callable[..., Program], mail_server: MailServer
 ) -> None:
     config.write_text(asking(config, mail_server(RCPT=DENIED)))
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     program.read_to("handing it to")
     config.write_text(asking(config, mail_server()))
     program.process.send_signal(signal.SIGHUP)
@@ -363,22 +363,22 @@ def test_a_new_server_that_would_relay_is_not_taken(
 
 def test_a_port_that_is_taken_is_71(config: Path, start: Callable[..., Program]) -> None:
     with socket.create_server(port_in(config)):
-        program = start("-f", config)
+        program = start("-D", "-f", config)
         assert program.end() == 71
     assert f"cannot listen on 127.0.0.1 port {port_in(config)[1]}" in "".join(program.log)
 
 
 def test_a_bad_file_keeps_it_from_starting(config: Path, start: Callable[..., Program]) -> None:
     config.write_text("port = many\n")
-    program = start("-f", config)
-    assert program.end() == 78
+    program = start("-D", "-f", config)
+    assert program.end() == os.EX_DATAERR
     assert "greylist.conf:1:8" in "".join(program.log)
 
 
 def test_without_domains_it_warns_and_denies(config: Path, start: Callable[..., Program]) -> None:
     text = config.read_text().replace("allowed_domains:\n    example.org\n", "")
     config.write_text(text)
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     program.read_to("WARNING kamaelia-grey: allowed_domains is empty")
     program.read_to("handing it to")
     client = Client(port_in(config), STRANGER).begin()
@@ -392,7 +392,7 @@ def test_the_debug_log_gets_more_than_the_terminal(
 ) -> None:
     path = tmp_path / "debug.log"
     config.write_text(f"{config.read_text()}greylist_debuglog = {path}\n")
-    program = start("-f", config)
+    program = start("-D", "-f", config)
     program.read_to("handing it to")
     assert program.end(signal.SIGTERM) == 0
     assert "taking mail on" in path.read_text()
@@ -415,7 +415,7 @@ def test_a_fault_of_ours_is_70_and_is_said(
         "sys.exit(main(sys.argv[1:]))\n"
     )
     ended = subprocess.run(
-        [sys.executable, str(planted), "-f", str(config)],
+        [sys.executable, str(planted), "-D", "-f", str(config)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -425,3 +425,11 @@ def test_a_fault_of_ours_is_70_and_is_said(
     assert ended.returncode == 70
     assert "CRITICAL kamaelia-grey: internal error" in ended.stderr
     assert "RuntimeError: planted" in ended.stderr
+
+
+def test_nodetach_in_the_file_is_as_d(config: Path, start: Callable[..., Program]) -> None:
+    with config.open("a") as file:
+        file.write("nodetach\n")
+    program = start("-f", config)
+    program.read_to("handing it to")
+    assert program.end(signal.SIGTERM) == 0

@@ -163,11 +163,11 @@ def test_a_stranger_is_deferred_and_remembered() -> None:
     (decision,) = run.decisions
     assert (decision.verdict, decision.reason) == (Verdict.DEFER, Reason.NEW)
     assert decision.wait_seconds == 60
-    assert store.remembered == {triplet("b"): Record.started(int(NOW))}
+    assert store.remembered == {triplet("b"): Record.started(int(NOW), delay=60)}
 
 
 def test_its_retry_gets_in() -> None:
-    store = FakeStore({triplet("b"): Record.started(int(NOW) - 60)})
+    store = FakeStore({triplet("b"): Record.started(int(NOW) - 60, delay=60)})
     run = Run(store).go(attempt("b"))
     (decision,) = run.decisions
     assert (decision.verdict, decision.reason) == (Verdict.PASS, Reason.RETRIED)
@@ -185,7 +185,7 @@ def test_the_store_is_asked_only_when_it_must_be() -> None:
 
 
 def test_decisions_for_one_box_keep_the_order_of_its_attempts() -> None:
-    store = FakeStore({triplet("c"): Record.started(int(NOW) - 60)})
+    store = FakeStore({triplet("c"): Record.started(int(NOW) - 60, delay=60)})
     store.backwards = True
     run = Run(store).go(attempt("b"), attempt("x", client="127.0.0.1"), attempt("c"), attempt("d"))
     assert run.reasons == [Reason.NEW, Reason.ALLOWED_SENDER, Reason.RETRIED, Reason.NEW]
@@ -396,7 +396,7 @@ def running(
 
 def test_what_memory_can_answer_is_decided_when_the_sending_returns() -> None:
     asker = Asker()
-    store = AtOnceStore({triplet("b"): Record.started(int(NOW) - 60)})
+    store = AtOnceStore({triplet("b"): Record.started(int(NOW) - 60, delay=60)})
     _, send = running(store)
     send(asker.attempt("b"))
     assert asker.reasons == [Reason.RETRIED]
@@ -407,7 +407,7 @@ def test_what_memory_can_answer_is_decided_when_the_sending_returns() -> None:
 
 def test_nobody_waits_for_what_another_has_asked() -> None:
     slow, quick = Asker(), Asker()
-    store = AtOnceStore({triplet("c"): Record.started(int(NOW) - 60)})
+    store = AtOnceStore({triplet("c"): Record.started(int(NOW) - 60, delay=60)})
     _, send = running(store)
     send(slow.attempt("b"))
     send(slow.attempt("c"))
@@ -432,7 +432,7 @@ def test_two_who_ask_for_the_same_are_both_told() -> None:
 
 def test_a_full_box_of_one_asker_harms_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
     full, sound = Asker(full=True), Asker()
-    store = AtOnceStore({triplet("d"): Record.started(int(NOW))})
+    store = AtOnceStore({triplet("d"): Record.started(int(NOW), delay=60)})
     _, send = running(store)
     send(full.attempt("b"))
     send(sound.attempt("c"))
@@ -450,7 +450,7 @@ def test_a_full_box_of_one_asker_harms_nobody_else(caplog: pytest.LogCaptureFixt
 def test_a_box_that_is_none_harms_nobody_else(
     known: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = AtOnceStore({triplet("b"): Record.started(int(NOW))} if known else {})
+    store = AtOnceStore({triplet("b"): Record.started(int(NOW), delay=60)} if known else {})
     decider, send = running(store)
     send(attempt("b", reply_to=(Asker(), "nowhere")))
     for query in store.later:
@@ -491,7 +491,8 @@ def test_one_network_cannot_fill_the_store_and_the_known_still_pass() -> None:
     """Row 15: a hundred thousand senders from one address."""
     service = StoreService(MemoryStore, POLICY.lifetimes, lambda: NOW)
     decider = GreylistDecider(replace(POLICY, new_per_network=1000), service, lambda: NOW)
-    known = Record(0, int(NOW) - 900, int(NOW) - 60, int(NOW) - 60, 1, 1)
+    times = (int(NOW) - 900, int(NOW) - 60, int(NOW) - 60)
+    known = Record(0, *times, 1, 1, due=int(NOW) - 840, until=int(NOW) + 900)
     asker = Asker()
 
     class Flood(component):

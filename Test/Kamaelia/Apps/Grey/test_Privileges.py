@@ -1,5 +1,6 @@
 """To become another user, for good: tried in processes of their own."""
 
+import grp
 import os
 import pwd
 import subprocess
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from Kamaelia.Apps.Grey.Privileges import PrivilegeError, become
+from Kamaelia.Apps.Grey.Privileges import PrivilegeError, become, found
 from Test.System.other_users import PACKAGES, python_for
 
 ROOT = Path(__file__).parents[4]
@@ -105,3 +106,28 @@ def test_a_refusal_of_the_system_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "setgroups", refuse)
     with pytest.raises(PrivilegeError, match="user = nobody: Operation not permitted"):
         become("nobody")
+
+
+@root_only
+def test_a_group_may_be_named() -> None:
+    done = in_a_process(
+        "become('nobody:daemon')\nprint(os.getresuid(), os.getresgid(), 0 in os.getgroups())\n"
+    )
+    uid, gid = pwd.getpwnam("nobody").pw_uid, grp.getgrnam("daemon").gr_gid
+    assert done.stderr == ""
+    assert done.stdout == f"({uid}, {uid}, {uid}) ({gid}, {gid}, {gid}) False\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "code"),
+    [
+        ("no-such-user", "there is no such user", os.EX_OSERR),
+        ("nobody:no-such-group", "there is no such group", os.EX_OSERR),
+        ("nobody:root", "that is root's group", os.EX_CONFIG),
+        ("nobody:", "there is no such group", os.EX_OSERR),
+    ],
+)
+def test_who_is_not_there_is_the_systems_fault(name: str, words: str, code: int) -> None:
+    with pytest.raises(PrivilegeError, match=words) as refused:
+        found(name)
+    assert refused.value.exit_code == code

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Certificates import CertificateError
 from Kamaelia.Apps.Grey.Config.Schema import Config
-from Kamaelia.Apps.Grey.Process import _Life, log_directly, share_of
+from Kamaelia.Apps.Grey.Logs import log_directly
+from Kamaelia.Apps.Grey.Process import _Life, share_of
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier
 from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS, Link, Order, Word
 

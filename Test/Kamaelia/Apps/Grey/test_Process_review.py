@@ -11,13 +11,8 @@ import pytest
 
 from Axon.Scheduler import scheduler
 from Kamaelia.Apps.Grey.Config.Schema import Config
-from Kamaelia.Apps.Grey.Process import (
-    LINES_WAITING,
-    _Entrance,
-    _Life,
-    _LogFile,
-    log_in_thread,
-)
+from Kamaelia.Apps.Grey.Logs import LINES_WAITING, _Entrance, _LogFile, log_in_thread
+from Kamaelia.Apps.Grey.Process import _Life
 from Kamaelia.Apps.Grey.Server import GreyServer
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier

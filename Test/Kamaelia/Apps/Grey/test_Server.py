@@ -18,8 +18,8 @@ from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Types import FailMode
 from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule
 from Kamaelia.Apps.Grey.FrontDoor.SMTPProxy import SMTPProxy
-from Kamaelia.Apps.Grey.Server import (
-    GreyServer,
+from Kamaelia.Apps.Grey.Server import GreyServer
+from Kamaelia.Apps.Grey.Settings import (
     admission_rules_of,
     backend_rules_of,
     policy_of,
@@ -181,6 +181,9 @@ def test_with_a_database_a_pass_outlives_the_process(
         allowed_domains=frozenset({"example.org"}),
         allowed_senders=Networks([ip_network(FRIEND)]),
         database=tmp_path / "grey.sqlite3",
+        greylist_delay=60,
+        pass_lifetime=86_400,
+        nospf=True,
     )
     codes = []
     for seconds in (0, 61, 10_000):

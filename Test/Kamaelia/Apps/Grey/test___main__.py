@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize(("text", "code"), [("", 0), ("prt = 25\n", 78)])
+@pytest.mark.parametrize(("text", "code"), [("", 0), ("prt = 25\n", 65)])
 def test_its_exit_code_is_the_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, code: int
 ) -> None:

@@ -1,6 +1,7 @@
 """The mail log: one event is one line, whatever strangers write; trouble with the file is ours."""
 
 import codecs
+import json
 import logging
 import os
 import re
@@ -11,11 +12,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from Axon.Component import component as Nobody
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import drive
+from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Extras, Rule, Ruling, Stage
+from Kamaelia.Apps.Grey.Core.Access.Subject import Mail, Session
 from Kamaelia.Apps.Grey.Core.Outcome import Fate, Outcome
-from Kamaelia.Apps.Grey.Core.Types import Attempt, Decided, Decision, Reason, Verdict
-from Kamaelia.Apps.Grey.Watch.MailLog import MailLog, escaped, line_of
+from Kamaelia.Apps.Grey.Core.Types import (
+    Attempt,
+    Decided,
+    Decision,
+    MessageAttempt,
+    MessageDecision,
+    Reason,
+    Verdict,
+)
+from Kamaelia.Apps.Grey.Watch.MailLog import MailLog, escaped, fields_of, line_of, words_of
 from Test.Kamaelia.Apps.Grey.support import values_of
 
 ATTEMPT = Attempt(
@@ -117,6 +129,96 @@ def test_a_line_is_one_line_of_printable_ascii_with_these_keys(attempt: Attempt)
     keys = "event session client helo from to verdict reason wait waited"
     assert list(values_of(line)) == keys.split()
     assert values_of(line)["verdict"] == "pass"
+
+
+# ---- what only some decisions have
+
+RULE = Rule(Stage.RCPT, Action.GREYLIST, (), Extras(), "greylist.conf", 12, "slow one")
+
+
+def test_a_rule_a_key_and_a_dry_run_are_said_at_the_end_of_the_line() -> None:
+    ruling = Ruling(Action.GREYLIST, RULE)
+    would = Decision(Verdict.DEFER, Reason.NEW, 60)
+    decided = Decision(Verdict.PASS, Reason.NEW, ruling=ruling, would=would, key_kind="spf")
+    line = line_of(Decided(ATTEMPT, decided, 0.0))
+    assert line.endswith(' wait=0 waited=0 rule="slow one" key=spf would=defer/new')
+    fields = fields_of(Decided(ATTEMPT, decided, 0.0))
+    assert values_of(line) == {**fields, "rule": '"slow one"'}
+    assert list(fields) == list(values_of(line))
+
+
+def test_a_ruling_without_a_rule_has_no_name() -> None:
+    decided = Decision(Verdict.DEFER, Reason.NEW, ruling=Ruling(Action.GREYLIST))
+    assert " rule=" not in line_of(Decided(ATTEMPT, decided, 0.0))
+
+
+def test_what_the_rules_say_of_a_whole_message_is_a_line_too() -> None:
+    mail = Mail("<a@example.net>", recipients=["<b@example.org>", "<c@example.org>"])
+    attempt = MessageAttempt(Session("192.0.2.7", helo="mx"), mail, "k3f9", (Nobody(), "x"))
+    decided = MessageDecision(Verdict.REJECT, Ruling(Action.BLACKLIST, RULE, log=["seen %"]))
+    event = Decided(attempt, decided, 1_795_253_405.12)
+    assert line_of(event) == (
+        "2026-11-21T09:30:05.120Z event=content session=k3f9 client=192.0.2.7 helo=mx"
+        " from=a@example.net recipients=2 verdict=reject reason=rule wait=0 waited=0"
+        ' rule="slow one"'
+    )
+    assert list(words_of(event)) == [
+        '2026-11-21T09:30:05.120Z event=log session=k3f9 text="seen %"'
+    ]
+
+
+def test_fields_are_of_events_alone() -> None:
+    assert fields_of(None) == {}
+    assert fields_of(OUTCOME) == {
+        **values_of(OUTCOME_LINE),
+        "reply": "250 2.0.0 Ok: queued as 4F2",
+    }
+
+
+def test_lines_may_be_json(tmp_path: Path) -> None:
+    path = tmp_path / "grey.log"
+    ruling = Ruling(Action.GREYLIST, log=["one\n", "two"])
+    worded = Decided(ATTEMPT, Decision(Verdict.DEFER, Reason.NEW, 60, ruling=ruling), 0.0)
+    write(MailLog(path, as_json=True), [DECIDED, worded, OUTCOME])
+    made = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    assert [each["event"] for each in made] == ["decision", "decision", "log", "log", "message"]
+    assert made[0]["time"] == "2026-11-21T09:30:05.120Z"
+    assert made[2] == {
+        "time": "1970-01-01T00:00:00.000Z",
+        "event": "log",
+        "session": "k3f9",
+        "text": "one\n",
+    }
+
+
+def test_what_rules_write_is_bounded(tmp_path: Path) -> None:
+    ruling = Ruling(Action.GREYLIST, log=["x"] * 1000)
+    worded = Decided(ATTEMPT, Decision(Verdict.DEFER, Reason.NEW, 60, ruling=ruling), 0.0)
+    path = tmp_path / "grey.log"
+    write(MailLog(path), [worded])
+    assert len(path.read_text().splitlines()) == 21
+
+
+def test_records_of_the_logger_have_the_event(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kamaelia-grey.mail")
+    ruling = Ruling(Action.GREYLIST, log=["words"])
+    worded = Decided(ATTEMPT, Decision(Verdict.DEFER, Reason.NEW, 60, ruling=ruling), 0.0)
+    write(MailLog(), [worded])
+    assert [getattr(record, "event", None) for record in caplog.records] == [worded, None]
+    assert caplog.messages[1] == "event=log session=k3f9 text=words"
+
+
+def test_how_the_rules_matched_is_said_to_who_wants_to_know(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ruling = Ruling(Action.GREYLIST, trace=["greylist.conf:12 greylist: default: yes"])
+    worded = Decided(ATTEMPT, Decision(Verdict.DEFER, Reason.NEW, 60, ruling=ruling), 0.0)
+    caplog.set_level(logging.INFO, "kamaelia-grey.rules")
+    write(MailLog(), [worded])
+    caplog.set_level(logging.DEBUG, "kamaelia-grey.rules")
+    write(MailLog(), [worded, OUTCOME])
+    said = [record.getMessage() for record in caplog.records if record.levelname == "DEBUG"]
+    assert said == ["k3f9: greylist.conf:12 greylist: default: yes"]
 
 
 # ---- the file
