@@ -51,7 +51,7 @@ def test_server_killed_before_its_banner(
     assert answer.result().text.startswith("4.4.1 ")
     # Strangers are still asked to come back: that needs no server.
     stranger = deliver(grey.address, Mail("m2", sender="stranger@example.net"))
-    assert stranger.text.startswith("4.7.1 Greylisted, ")
+    assert stranger.text.startswith("4.7.1 Greylisting in action, ")
 
     sink.restart()
     assert deliver(grey.address, mail, FRIEND).code == 250
@@ -199,7 +199,7 @@ def test_broken_database_is_set_aside_and_mail_flows(
 
     grey.start()
     first = deliver(grey.address, Mail("after"))
-    assert first.text.startswith("4.7.1 Greylisted, ")  # the memory is gone, mail is not
+    assert first.text.startswith("4.7.1 Greylisting in action, ")  # the memory is gone, mail is not
     deliver_until_taken(grey.address, Mail("after"))
     assert ids(sink) == ["before", "after"]
     (kept,) = set_aside(grey.database)

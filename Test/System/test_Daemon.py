@@ -84,7 +84,7 @@ def test_server_that_is_away_is_said_and_strangers_are_greylisted(
 ) -> None:
     sink.kill()
     with Grey(tmp_path, sink.port) as grey:
-        assert deliver(grey.address, Mail("m1")).text.startswith("4.7.1 Greylisted, ")
+        assert deliver(grey.address, Mail("m1")).text.startswith("4.7.1 Greylisting in action, ")
         assert "cannot be used now" in grey.said()
         sink.restart()
         deliver_until_taken(grey.address, Mail("m1"))

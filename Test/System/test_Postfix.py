@@ -151,7 +151,7 @@ def test_each_of_three_recipients_gets_its_own_answer(
     assert answers[1].code == 550
     assert answers[1].text.startswith("5.1.1 <nobody-here@example.org>: Recipient address rejected")
     assert answers[2].code == 451
-    assert answers[2].text.startswith("4.7.1 Greylisted, ")
+    assert answers[2].text.startswith("4.7.1 Greylisting in action, ")
     assert last.text.startswith("2.0.0 Ok: queued as ")
     delivered(postfix, "anna", f"X-Id: for-{sender}".encode())
     assert not [found for found in postfix.mailbox("carl") if sender.encode() in found]

@@ -306,6 +306,3 @@ def _raise_file_limit(config: Config) -> None:
                 needed,
                 allowed,
             )
-
-
-__kamaelia_components__ = (_Watcher,)

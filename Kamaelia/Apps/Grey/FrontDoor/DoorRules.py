@@ -28,6 +28,7 @@ from typing import Protocol
 from Kamaelia.Apps.Grey.Core.Access.Reasons import reasons
 from Kamaelia.Apps.Grey.Core.Access.Rule import Ruling
 from Kamaelia.Apps.Grey.Core.Modes import Report
+from Kamaelia.Apps.Grey.Core.Replies import hours
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Reason
 from Kamaelia.Apps.Grey.FrontDoor.HeaderLines import given_line, header_line
 from Kamaelia.Apps.Grey.FrontDoor.KeptMessage import KeptMessage, MessageRoom
@@ -198,7 +199,7 @@ class DoorRules:
 
     def _make_report(self, waited: int, last: Decision | None, address: str, now: float) -> bytes:
         if waited > 0 and self._tells_delays:
-            text = f"Delayed for {clock_text(waited)} by"
+            text = f"Delayed for {hours(waited)} by"
         elif waited <= 0 and self._tells_others:
             text = f"{self.why(last)}, not delayed by"
         else:
@@ -228,15 +229,6 @@ class DoorRules:
             elif self._complaints.is_due("addheader", self.clock()):
                 log.warning("addheader: no header, left out: %.100r", text)
         return lines[:MOST_HEADERS]
-
-
-def clock_text(seconds: int) -> str:
-    """HH:MM:SS; more than 99 hours have more digits.
-
-    >>> clock_text(3_661)
-    '01:01:01'
-    """
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _tell_nobody(_attempt: Attempt, _seconds: float) -> None:

@@ -43,6 +43,7 @@ from Axon.Box import Inbox, Outbox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Outcome import Fate
+from Kamaelia.Apps.Grey.Core.Replies import hours
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.LoginName import LoginName
@@ -296,8 +297,7 @@ class ProxyDesk(RuleSide, component):
     def _greylisted(self, seconds: int) -> Reply:
         said = self._said  # nearly always the same number: of one who has just come
         if said is None or said[0] != seconds:
-            unit = "second" if seconds == 1 else "seconds"
-            text = f"Greylisted, please try again in {seconds} {unit}"
+            text = f"Greylisting in action, please come back in {hours(seconds)}"
             said = self._said = seconds, Reply.of(451, "4.7.1", text).tagged(self._id)
         return said[1]
 

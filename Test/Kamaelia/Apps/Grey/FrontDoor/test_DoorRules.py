@@ -14,7 +14,7 @@ from Kamaelia.Apps.Grey.FrontDoor.DoorRules import (
     PEEK_BYTES,
     DoorRules,
     DoorSettings,
-    clock_text,
+    hours,
 )
 from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import NOW, PASS, door_rules, rule
 
@@ -124,6 +124,6 @@ def test_room_is_left_for_what_is_added(
 
 
 def test_hours_may_be_many() -> None:
-    assert [clock_text(seconds) for seconds in (0, 59, 3_600, 400_000)] == [
+    assert [hours(seconds) for seconds in (0, 59, 3_600, 400_000)] == [
         *("00:00:00", "00:00:59", "01:00:00", "111:06:40"),
     ]

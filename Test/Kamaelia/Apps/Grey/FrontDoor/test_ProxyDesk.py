@@ -117,11 +117,11 @@ def test_a_recipient_is_an_attempt_with_all_that_was_said_before() -> None:
     [
         (
             Decision(Verdict.DEFER, Reason.NEW, 60),
-            Reply.of(451, "4.7.1", "Greylisted, please try again in 60 seconds (k3f9)"),
+            Reply.of(451, "4.7.1", "Greylisting in action, please come back in 00:01:00 (k3f9)"),
         ),
         (
             Decision(Verdict.DEFER, Reason.TOO_EARLY, 1),
-            Reply.of(451, "4.7.1", "Greylisted, please try again in 1 second (k3f9)"),
+            Reply.of(451, "4.7.1", "Greylisting in action, please come back in 00:00:01 (k3f9)"),
         ),
         (
             Decision(Verdict.REJECT, Reason.RELAY_DENIED),

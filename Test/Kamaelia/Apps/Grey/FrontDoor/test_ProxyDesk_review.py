@@ -115,7 +115,7 @@ def test_a_stranger_does_not_pass_because_the_mail_server_hung_up(
     desks.sock.shutdown(socket.SHUT_RDWR)
     grey.until(lambda: not any(lent.relay._session for lent in lent_to_desks(grey)))
     asked.open()
-    assert client.reply().startswith("451 4.7.1 Greylisted")
+    assert client.reply().startswith("451 4.7.1 Greylisting in action")
     assert sum(b"new@" in b"".join(visit.commands) for visit in server.visits) == 1
 
 
@@ -137,7 +137,7 @@ def test_an_address_beyond_ascii_is_asked_about_as_such(
     server = mail_server(MAIL=take_sender, RCPT=lambda _: b"503 5.5.1 no\r\n" if refused else OK)
     grey = start_grey(server, verify_recipients=Verify.NEW)
     client = grey.client(STRANGER).begin("MAIL FROM:<bücher@example.net> SMTPUTF8\r\n".encode())
-    assert client.ask(RCPT).startswith("451 4.7.1 Greylisted")
+    assert client.ask(RCPT).startswith("451 4.7.1 Greylisting in action")
     assert server.visit().verbs()[:3] == ["EHLO", "MAIL", "RCPT"]
 
 

@@ -61,7 +61,7 @@ def test_three_recipients_get_three_answers(
     assert mail == "250 2.1.0 Ok"
     assert known == "250 2.1.5 Ok"
     assert missing == "550 5.1.1 no such user here"
-    assert new.startswith("451 4.7.1 Greylisted, please try again in 60 seconds (")
+    assert new.startswith("451 4.7.1 Greylisting in action, please come back in 00:01:00 (")
     assert data.startswith("354 ")
     assert client.deliver() == "250 2.0.0 Ok: queued as 4F2"
     assert backend.messages == [LETTER]

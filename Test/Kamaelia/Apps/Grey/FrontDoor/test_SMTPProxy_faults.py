@@ -54,11 +54,11 @@ def test_with_the_mail_server_down_strangers_are_still_greylisted(
     start_grey: StartGrey, nobody: Callable[[], tuple[str, int]]
 ) -> None:
     grey = start_grey(nobody())
-    assert grey.client(STRANGER).begin().ask(RCPT).startswith("451 4.7.1 Greylisted")
+    assert grey.client(STRANGER).begin().ask(RCPT).startswith("451 4.7.1 Greylisting in action")
     grey.clock.advance(61)
     client = grey.client(STRANGER).begin()
     assert client.ask(RCPT).startswith("451 4.4.1 ")
-    assert client.ask(OTHER).startswith("451 4.7.1 Greylisted")  # the session is kept
+    assert client.ask(OTHER).startswith("451 4.7.1 Greylisting in action")  # the session is kept
     assert client.ask(b"DATA\r\n").startswith("451 ")
     assert client.ask(b"QUIT\r\n").startswith("221")
 
