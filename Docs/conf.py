@@ -27,6 +27,7 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_ext", "_static", "_build"]
 myst_heading_anchors = 6  # as far down as the reference has headings
 myst_fence_as_directive = ["mermaid"]
+myst_enable_extensions = ["deflist"]  # the manual pages list options so
 nitpicky = True
 smartquotes = False  # "" in a text about programs is two quotes
 
@@ -36,9 +37,16 @@ site_contents = {
     "index": [
         ("Where to begin", ["for-operators", "for-remixers", "for-learners"]),
         ("Learn", ["tutorial/README", "axon/README", "kamaelia/README"]),
-        ("Run the proxy", ["operating/*", "protocols/*"]),
+        ("Run the proxy", ["operating/*", "protocols/*", "man/*"]),
         ("Understand", ["architecture", "performance", "interop"]),
-        ("Look up", ["kamaelia/reference/README", "axon/reference/README"]),
+        (
+            "Look up",
+            [
+                "operating/reference/README",
+                "kamaelia/reference/README",
+                "axon/reference/README",
+            ],
+        ),
     ],
     "architecture": [("", ["decisions/*"])],
     "axon/README": [("", ["axon/*"])],
@@ -59,9 +67,9 @@ html_favicon = "_static/icon.svg"
 html_use_index = False
 html_domain_indices = False
 
-# `-b man` makes manual pages of the operator's two: one source for both.
+# `-b man` makes the manual pages of the two that are written as such.
 man_pages = [
-    ("operating/running", "kamaelia-grey", "greylisting SMTP proxy", [], 8),
-    ("operating/greylist.conf", "greylist.conf", "settings of kamaelia-grey", [], 5),
+    ("man/kamaelia-grey.8", "kamaelia-grey", "greylisting SMTP proxy", [], 8),
+    ("man/greylist.conf.5", "greylist.conf", "what kamaelia-grey does", [], 5),
 ]
 man_show_urls = False

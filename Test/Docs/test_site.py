@@ -238,7 +238,7 @@ def test_the_operators_pages_are_manual_pages_too(tmp_path: Path) -> None:
     done = build(DOCS, tmp_path / "man", "man")
     assert (done.returncode, done.stderr) == (0, "")
     for name, says in (
-        ("kamaelia-grey.8", "In front of Postfix"),
+        ("kamaelia-grey.8", "Take no new clients"),
         ("greylist.conf.5", "servername"),
     ):
         text = (tmp_path / "man" / name).read_text(encoding="utf-8")
@@ -260,7 +260,11 @@ LOOKED_AT = (
     "kamaelia/README.html",
     "kamaelia/reference/README.html",
     "kamaelia/reference/Chassis.Graphline.html",
+    "operating/policy.html",
     "operating/running.html",
+    "operating/reference/README.html",
+    "operating/reference/statement.ratelimit.html",
+    "man/greylist.conf.5.html",
     "tutorial/README.html",
 )
 # The contrast of every text to what lies below it, as far as plain colours tell.
