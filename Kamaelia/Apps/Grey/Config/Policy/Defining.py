@@ -201,7 +201,7 @@ class Defining:
         return LdapConf(uri, seconds, *login)
 
     def _stat(self, parts: Sequence[Token]) -> tuple[str, str] | None:
-        target, form = self._operands.text(parts[0]), self._operands.text(parts[1])
+        target, form = self._operands.text(parts[0]), self._operands.said(parts[1])
         if target is None or form is None:
             return None
         if not target.lstrip(">|").strip() or target[0] not in ">|":

@@ -207,6 +207,8 @@ class _Translator:
             self._repeat("*")
         elif not self._extended:  # "Basic": a character where there is nothing to repeat
             self._set(r"\*")
+        else:
+            raise self._nothing_to_repeat(self._at - 1)
 
     def _operator(self, name: str, width: int) -> None:
         start = self._at
@@ -235,6 +237,14 @@ class _Translator:
             self._repeat(name)
         elif not self._extended:
             self._set("\\" + name)
+        else:
+            raise self._nothing_to_repeat(start)
+
+    def _nothing_to_repeat(self, at: int) -> BadExpressionError:
+        # Who writes /*@example.org/ thinks of file names: left out, it would be found everywhere.
+        return BadExpressionError(
+            "Invalid preceding regular expression", at, "write .* for any text, or [*] for a star"
+        )
 
     def _interval(self, width: int) -> None:
         match = _INTERVAL[self._extended].match(self._source, self._at)
@@ -251,9 +261,10 @@ class _Translator:
             raise BadExpressionError(
                 "Invalid content of \\{\\}", self._at, f"repeat up to {_MOST_REPEATED} times"
             )
+        if self._atom is None:
+            raise self._nothing_to_repeat(self._at)
         self._at = match.end()
-        if self._atom is not None:
-            self._repeat(f"{{{least}{match[2] or ''}{match[3] or ''}}}")
+        self._repeat(f"{{{least}{match[2] or ''}{match[3] or ''}}}")
 
     # --- single elements
 

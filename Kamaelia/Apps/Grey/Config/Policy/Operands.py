@@ -14,6 +14,7 @@ True
 '"10.0.0.300" is no IP address'
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -33,6 +34,8 @@ from Kamaelia.Apps.Grey.Core.Networks import Network
 
 T = TypeVar("T")
 Pattern = str | Text | PosixExpression
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+_ESCAPE = re.compile(r"\\([ntr\\])")
 
 
 class Operands:
@@ -94,6 +97,11 @@ class Operands:
     def text(self, token: Token) -> str | None:
         """A text in quotes."""
         return self._limited(token, LONGEST_STRING)
+
+    def said(self, token: Token) -> str | None:
+        """A text in quotes for somebody to read: \\n in it is the end of a line, \\t a tab."""
+        text = self.text(token)
+        return None if text is None else _ESCAPE.sub(lambda found: _ESCAPES[found[1]], text)
 
     def literal(self, token: Token) -> Text | str | None:
         """A text in quotes or a $property, where both may stand."""

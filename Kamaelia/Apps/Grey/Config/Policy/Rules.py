@@ -225,7 +225,7 @@ class Rules:
             if item.word not in VALUES:
                 continue
             if item.word == "addheader":
-                text = self._operands.text(item.operands[0])
+                text = self._operands.said(item.operands[0])
                 at = self._operands.number(item.operands[-1]) if item.operands[1:] else None
                 headers.append((text or "", at))
             else:
@@ -251,7 +251,7 @@ class Rules:
                 return self._code(token, action)
             case "ecode":
                 return self._pattern(token, r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", "5.7.1")
-        return self._operands.text(token)
+        return self._operands.said(token)
 
     def _code(self, token: Token, action: Action) -> str | None:
         code = self._pattern(token, r"[45][0-9][0-9]", "451")

@@ -73,7 +73,7 @@ _ESCAPED_QUOTE = re.compile(r'\\(["\\])')
 
 def value_of(kind: str, raw: str) -> str:
     """The text that a word stands for. In strings only \\" is taken apart: \\n and its like are
-    for whoever says them to somebody (Core.Access.Substitute)."""
+    for texts that are said to somebody (Operands.said)."""
     if kind == "string":
         return raw[1:-1].replace('\\"', '"')
     if kind == "regex":

@@ -69,7 +69,7 @@ def test_what_the_third_sample_means() -> None:
     stages = [rule.stage for rule in result.rules]
     assert stages == [Stage.RCPT] * 5 + [Stage.DATA] * 5
     assert result.rules[4].extras.addheaders == (("X-Rule: %A", 1),)
-    assert result.rules[8].extras.addfooter == "\\n-- \\nscanned\\n"
+    assert result.rules[8].extras.addfooter == "\n-- \nscanned\n"
     assert result.rules[8].action is Action.CONTINUE
     check = result.definitions.urlchecks["prefs"]
     assert (check.getprop, check.clear, check.postmsg) == (True, True, False)
