@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from Axon.Component import component
 from Axon.Ipc import ipc
 from Kamaelia.Apps.Grey.Store.DumpFile import DumpPlan
-from Kamaelia.Apps.Grey.Store.Keeper import DumpNow
+from Kamaelia.Apps.Grey.Store.Requests import DumpNow
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
 
 ON_CHANGE_SECONDS = 1.0  # how long a change waits at most when each is to be written

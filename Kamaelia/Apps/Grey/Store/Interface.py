@@ -28,6 +28,7 @@ from Kamaelia.Apps.Grey.Store.Packing import News
 Rows = dict[bytes, bytes]
 """Records as memory has them: key_of(triplet) -> packed(record), see Packing.py."""
 
+ANNOUNCED_MOST = 10_000
 _MOST_MINUTES = 30 * 24 * 60
 
 
@@ -66,6 +67,14 @@ class Store(Protocol):
     def forget(self, network: str) -> int:
         """Forget all triplets of that network; how many they were."""
 
+    def announce(self, network: str, at: int) -> None:
+        """Tell all who have the same store open that this network was forgotten at that time
+        (seconds since the epoch)."""
+
+    def announced(self, since: int | None) -> tuple[int, dict[str, int]]:
+        """What others have announced after the number `since` (None: nothing), each network with
+        its time, and the number of the newest. Only the newest `ANNOUNCED_MOST` are kept."""
+
     def expire(
         self,
         now: int,
@@ -75,11 +84,13 @@ class Store(Protocol):
         greys: dict[int, int] | None = None,
         *,
         passes: bool = True,
+        gone: list[tuple[Triplet, Record]] | None = None,
     ) -> tuple[int, Triplet | None]:
         """Look at `limit` records in the order of their keys, from behind `after` (None: from the
         start), and delete those that are over; those that have passed only with `passes`. Gives how
         many went and the cursor for the next call, None at the end. Those that stay and have not
-        passed are counted into `greys`, by the minute in which they are due (see `minute_of`)."""
+        passed are counted into `greys`, by the minute in which they are due (see `minute_of`);
+        those that go are added to `gone`."""
 
     def load(self, after: Triplet | None, limit: int) -> tuple[Rows, Triplet | None]:
         """`limit` records in the order of their keys, from behind `after` (None: from the start),

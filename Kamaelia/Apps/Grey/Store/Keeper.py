@@ -19,19 +19,19 @@ Rules:
    round, at once, forgets the oldest, by the minute.
 6. A network that is to be forgotten is forgotten for all that is asked later, also while the store
    cannot be written: what the store has of it is not believed until it is gone.
-7. A dump is written in slices like a sweep, when all that was remembered before is in the store.
+7. With `shared`, other processes hear of it through the store; what they have forgotten is looked
+   for once a second and before each write, so that none of us writes it back.
+8. A dump is written in slices like a sweep, when all that was remembered before is in the store.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from Kamaelia.Apps.Grey.Core.Merge import merge
 from Kamaelia.Apps.Grey.Core.Types import (
-    Addressee,
     Answer,
     Forget,
     Lifetimes,
@@ -41,8 +41,18 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Triplet,
 )
 from Kamaelia.Apps.Grey.Store.DumpFile import DumpPlan, written
-from Kamaelia.Apps.Grey.Store.Interface import Rows, Store, StoreError, StoreLostError
+from Kamaelia.Apps.Grey.Store.ExpiredLog import ExpiredLog
+from Kamaelia.Apps.Grey.Store.Interface import Store, StoreError, StoreLostError
 from Kamaelia.Apps.Grey.Store.Packing import News, key_of, news_of, tag_of
+from Kamaelia.Apps.Grey.Store.Requests import (
+    Dumped,
+    DumpNow,
+    Elsewhere,
+    Forgotten,
+    Loaded,
+    Request,
+    Response,
+)
 from Kamaelia.Apps.Grey.Store.SweepTimes import GRACE_SECONDS, SweepTimes
 
 log = logging.getLogger(__name__)
@@ -54,56 +64,12 @@ SWEEP_SLICE = 500  # rows a turn: a few milliseconds, no request notices
 LOAD_SLICE = 1000
 GREY_RECORDS = 1_000_000
 ALARM_SECONDS = 60.0
+LOOK_SECONDS = 1.0  # between looks at what other processes have forgotten
 _LONGEST_SLEEP_SECONDS = 60.0
 _FOR_EVER = 2**40  # seconds
-_PASSED_AT: Final = 7  # where `news_of` puts it
+_FIRST_SEEN: Final = 5  # where `news_of` puts it
+_PASSED_AT: Final = 7
 _END: Final = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """The next slice of the store for the memory in front of it, from behind `after`; answered by
-    a `Loaded`."""
-
-    after: Triplet | None
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Rows in the order of the triplets. `upto`: the last of them, None if that was the end of the
-    store. `failed`: the store could not be read."""
-
-    rows: Rows
-    upto: Triplet | None = None
-    failed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """The answer to a Forget: what the store had of this network is gone, or not to be seen."""
-
-    network: str
-
-
-@dataclass(frozen=True, slots=True)
-class DumpNow:
-    """Write the dump, if something has changed since the last one. Answered by a `Dumped` to that
-    box, when it is done."""
-
-    plan: DumpPlan
-    reply_to: tuple[Addressee, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Dumped:
-    """The dump is as the store is; `failed`: it is not."""
-
-    reply_to: tuple[Addressee, str]
-    failed: bool = False
-
-
-Request = Query | Remember | Forget | Load | News | DumpNow
-Response = Answer | Loaded | Forgotten
 
 
 class Backoff:
@@ -129,7 +95,8 @@ class StoreKeeper:
     `clock` is wall-clock time, `monotonic` what waiting is measured with. `open_store` may raise
     StoreError; it is called in the thread that calls the methods. Records are written at most every
     `gather_seconds`: many in one transaction cost little more than one, and who is killed in
-    between has lost some first tries, no mail.
+    between has lost some first tries, no mail. shared: others have the same store open.
+    log_expired: what the sweep deletes is logged.
     """
 
     def __init__(
@@ -142,7 +109,13 @@ class StoreKeeper:
         sweep_interval: float = 600.0,
         gather_seconds: float = 0.05,
         grey_records: int = GREY_RECORDS,
+        shared: bool = False,
+        log_expired: bool = False,
     ) -> None:
+        self._shared = shared
+        self._announced: int | None = None  # the newest that we know of
+        self._look_at = monotonic() if shared else float("inf")
+        self._expired = ExpiredLog(monotonic) if log_expired else None
         self._open_store = open_store
         self._gather_seconds = gather_seconds
         self._gather_until = float("-inf")
@@ -161,7 +134,7 @@ class StoreKeeper:
         self._alarmed_at = float("-inf")
         self._sweeps = SweepTimes(sweep_interval, clock(), monotonic())
         self._swept_to: Triplet | None = None
-        self._to_forget: dict[str, None] = {}  # which the store may still have
+        self._to_forget: dict[str, int] = {}  # which the store may still have, and since when
         self._changes = 0
         self._dumped: tuple[DumpPlan, int] | None = None  # what was written last, at which change
         self._to_dump: deque[DumpNow] = deque()
@@ -169,9 +142,10 @@ class StoreKeeper:
         self._changes_at_dump = 0
         self._dump_alarmed_at = float("-inf")
         self.reports: deque[Dumped] = deque()  # to be taken by the owner
+        self.elsewhere: deque[Elsewhere] = deque()  # the same
 
     def serve(self, requests: Iterable[Request]) -> tuple[Response, ...]:
-        """Do the requests in their order; one answer for each Query, each Load and each Forget."""
+        """Do the requests in their order; one answer for each Query, Load, Forget and Elsewhere."""
         requests = tuple(requests)
         # Nothing is written meanwhile, so all of it can be read before.
         known = self._known([each.triplet for each in requests if isinstance(each, Query)])
@@ -195,6 +169,9 @@ class StoreKeeper:
             elif isinstance(request, Forget):
                 forgotten.add(request.network)
                 answers.append(self._forget(request.network))
+            elif isinstance(request, Elsewhere):
+                self._drop_unwritten(request)
+                answers.append(Forgotten(request.network))
             elif isinstance(request, DumpNow):
                 self._to_dump.append(request)
             else:
@@ -208,12 +185,13 @@ class StoreKeeper:
             return
         if not self._unwritten and not self._to_forget:
             return
-        count = min(max(WRITE_LIMIT, len(self._unwritten) // 8), WRITE_MOST)
-        news = list(islice(self._unwritten.values(), count))
         try:
             with store.batch():
-                for network in self._to_forget:
-                    store.forget(network)
+                self._look_elsewhere(store)
+                count = min(max(WRITE_LIMIT, len(self._unwritten) // 8), WRITE_MOST)
+                news = list(islice(self._unwritten.values(), count))
+                for network, at in self._to_forget.items():
+                    self._forget_in(store, network, at)
                 store.merge_all(news)
         except StoreError as error:
             self._writing.failed(self._monotonic())
@@ -242,6 +220,8 @@ class StoreKeeper:
             return self._until(self._opening.due_at)
         try:
             store.tidy()
+            if self._monotonic() >= self._look_at:
+                self._look_elsewhere(store)
             more = self._sweep(store)
             more = self._dump(store) or more
         except StoreError as error:
@@ -250,7 +230,7 @@ class StoreKeeper:
             return self._until((self._sweeps if self._store else self._opening).due_at)
         if more:
             return 0.0
-        due_at = self._sweeps.due_at
+        due_at = min(self._sweeps.due_at, self._look_at)
         if self._unwritten or self._to_forget:
             due_at = min(due_at, self._write_due_at())
         return self._until(due_at)
@@ -312,13 +292,13 @@ class StoreKeeper:
         over = [news for news in self._unwritten.values() if news[1] == network]
         for news in over:
             del self._unwritten[news[0]]
-        self._to_forget[network] = None
+        at = self._to_forget[network] = int(self._clock())
         store = self._opened()
         if store is not None and self._monotonic() >= self._writing.due_at:
             try:
                 with store.batch():
                     store.merge_all(over)  # those of which the store knows, are to be counted once
-                    removed = store.forget(network)
+                    removed = self._forget_in(store, network, at)
             except StoreError as error:
                 self._writing.failed(self._monotonic())
                 self._failed(store, error)
@@ -327,6 +307,29 @@ class StoreKeeper:
                 self._changes += 1
                 log.info("greylist store: %d records of %r are forgotten", removed, network)
         return Forgotten(network)
+
+    def _forget_in(self, store: Store, network: str, at: int) -> int:
+        if self._shared:
+            store.announce(network, at)
+        return store.forget(network)
+
+    def _look_elsewhere(self, store: Store) -> None:
+        """What have other processes forgotten? In a batch nobody can forget anything between this
+        and its end."""
+        if not self._shared:
+            return
+        self._look_at = self._monotonic() + LOOK_SECONDS
+        self._announced, networks = store.announced(self._announced)
+        for network, at in networks.items():
+            forgotten = Elsewhere(network, at)
+            self._drop_unwritten(forgotten)
+            self.elsewhere.append(forgotten)
+
+    def _drop_unwritten(self, forgotten: Elsewhere) -> None:
+        """What was made of records from before. Senders that were strangers then are so still."""
+        for news in tuple(self._unwritten.values()):
+            if news[1] == forgotten.network and news[_FIRST_SEEN] < forgotten.at:
+                del self._unwritten[news[0]]
 
     def _dump(self, store: Store, *, last: bool = False) -> bool:
         """One slice of a dump, if one is to be written; True if there is more to do."""
@@ -383,6 +386,7 @@ class StoreKeeper:
         if not due and not flooded and self._swept_to is None:
             return False
         limit = int(wall) - GRACE_SECONDS
+        gone: list[tuple[Triplet, Record]] | None = None if self._expired is None else []
         removed, self._swept_to = store.expire(
             limit,
             self._allowed(limit, swept=due),
@@ -390,7 +394,10 @@ class StoreKeeper:
             SWEEP_SLICE,
             self._greys,
             passes=due,
+            gone=gone,
         )
+        if self._expired is not None and gone:  # but not those that were too many
+            self._expired.tell(one for one in gone if self._lifetimes.is_over(one[1], limit))
         self._changes += bool(removed)
         log.debug("greylist store: %d old records removed", removed)
         if self._swept_to is None:
@@ -423,11 +430,15 @@ class StoreKeeper:
             )
         self._greys.clear()
         self._greys_written = 0
+        if self._expired is not None:
+            self._expired.round_over()
 
     def _opened(self) -> Store | None:
         if self._store is None and self._monotonic() >= self._opening.due_at:
             try:
                 self._store = self._open_store()
+                if self._shared and self._announced is None:  # nothing is in memory yet
+                    self._announced, _ = self._store.announced(None)
             except StoreError as error:
                 self._opening.failed(self._monotonic())
                 self._alarm(error)

@@ -54,6 +54,12 @@ class MemoryStore:
             self.delete(triplet)
         return len(over)
 
+    def announce(self, network: str, at: int) -> None:
+        pass  # nobody else can have it open
+
+    def announced(self, since: int | None) -> tuple[int, dict[str, int]]:
+        return 0, {}
+
     def expire(
         self,
         now: int,
@@ -63,6 +69,7 @@ class MemoryStore:
         greys: dict[int, int] | None = None,
         *,
         passes: bool = True,
+        gone: list[tuple[Triplet, Record]] | None = None,
     ) -> tuple[int, Triplet | None]:
         keys = self._next_keys(after, limit)
         over = [
@@ -71,6 +78,8 @@ class MemoryStore:
             if (passes or self._records[key].passed_at is None)
             and lifetimes.is_over(self._records[key], now)
         ]
+        if gone is not None:
+            gone.extend((key, self._records[key]) for key in over)
         for key in over:
             self.delete(key)
         if greys is not None:

@@ -26,6 +26,7 @@ second; it is switched off, and `tidy` does that work between batches.
 import contextlib
 import json
 import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,56 +35,34 @@ from pathlib import Path
 
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Store.DatabaseFile import claim, set_aside
-from Kamaelia.Apps.Grey.Store.Interface import Rows, StoreError, StoreLostError, minute_of
+from Kamaelia.Apps.Grey.Store.Interface import (
+    ANNOUNCED_MOST,
+    Rows,
+    StoreError,
+    StoreLostError,
+    minute_of,
+)
 from Kamaelia.Apps.Grey.Store.Packing import News, key_of_fields, packed_fields
 from Kamaelia.Apps.Grey.Store.SqliteSchema import (
+    ANNOUNCE,
+    ANNOUNCED,
     APPLICATION_ID,
     COLUMNS,
+    CREATE_FORGOTTEN,
     KEY,
+    NEWEST,
     OLDEST_VERSION,
+    PRUNE,
     SCHEMA_VERSION,
     VALUES,
     create,
     migrate,
 )
+from Kamaelia.Apps.Grey.Store.SqliteStatements import GET_ALL, PUT
 
 log = logging.getLogger(__name__)
 
 _GET = f"SELECT {', '.join(VALUES)} FROM records WHERE network=? AND sender=? AND recipient=?"  # noqa: S608 (constants only)
-# Core/Merge.py in SQL: of two generations the later one whole, else each field its own way. A merge
-# that reads the old row in Python would hand the interpreter's lock to and fro for each row, and
-# wait five milliseconds each time while the scheduler is busy.
-_MERGE = """ ON CONFLICT (network, sender, recipient) DO UPDATE SET
-    generation = excluded.generation,
-    first_seen = CASE WHEN excluded.generation > generation THEN excluded.first_seen
-        ELSE min(first_seen, excluded.first_seen) END,
-    last_seen = CASE WHEN excluded.generation > generation THEN excluded.last_seen
-        ELSE max(last_seen, excluded.last_seen) END,
-    passed_at = CASE WHEN excluded.generation > generation THEN excluded.passed_at
-        ELSE coalesce(max(passed_at, excluded.passed_at), passed_at, excluded.passed_at) END,
-    deferred = CASE WHEN excluded.generation > generation THEN excluded.deferred
-        ELSE max(deferred, excluded.deferred) END,
-    passed = CASE WHEN excluded.generation > generation THEN excluded.passed
-        ELSE max(passed, excluded.passed) END,
-    due = CASE WHEN excluded.generation > generation THEN excluded.due
-        ELSE min(due, excluded.due) END,
-    until = CASE WHEN excluded.generation > generation THEN excluded.until
-        ELSE max(until, excluded.until) END
-WHERE excluded.generation >= generation"""
-_ROW = f"({','.join('?' * len(KEY + VALUES))})"
-_PUT = {  # rows a statement -> the statement: few, so that SQLite's module keeps all of them ready
-    rows: f"INSERT INTO records VALUES {','.join([_ROW] * rows)}{_MERGE}"  # noqa: S608
-    for rows in (256, 16, 1)
-}
-# Many at once: asked one by one, each would wait for that lock. CROSS JOIN holds SQLite to the
-# order: each of those wanted is looked up by its key.
-_GET_ALL = {
-    rows: "WITH wanted (place, n, s, r) AS"  # noqa: S608
-    f" (VALUES {','.join(f'({place},?,?,?)' for place in range(rows))})"
-    f" SELECT {', '.join(f'json_group_array({name})' for name in ('place', *VALUES))}"
-    " FROM wanted CROSS JOIN records ON network = n AND sender = s AND recipient = r"
-    for rows in (256, 16, 1)
-}
 _DELETE = "DELETE FROM records WHERE network=? AND sender=? AND recipient=?"
 _FORGET = "DELETE FROM records WHERE network=?"
 _FIRST_SLICE = "SELECT * FROM records ORDER BY network, sender, recipient LIMIT ?"
@@ -144,6 +123,7 @@ class SqliteStore:
         self._checkpoint_at = checkpoint_bytes
         self._pass_seconds = pass_seconds
         self._in_batch = False
+        self._writer = secrets.randbits(62)  # a process number comes again
         self._opened_as: tuple[int, int] | None = None
         self._connection = self._open()
 
@@ -154,7 +134,7 @@ class SqliteStore:
     def get_all(self, triplets: Sequence[Triplet]) -> dict[Triplet, Record]:
         found = {}
         done = 0
-        for rows, statement in _GET_ALL.items():
+        for rows, statement in GET_ALL.items():
             while len(triplets) - done >= rows:
                 wanted = triplets[done : done + rows]
                 values = [field for triplet in wanted for field in _key(triplet)]
@@ -165,12 +145,12 @@ class SqliteStore:
         return found
 
     def merge(self, triplet: Triplet, record: Record) -> None:
-        self._execute(_PUT[1], *_key(triplet), *_values(record))
+        self._execute(PUT[1], *_key(triplet), *_values(record))
 
     def merge_all(self, news: Sequence[News]) -> None:
         with self._transaction():
             done = 0
-            for rows, statement in _PUT.items():
+            for rows, statement in PUT.items():
                 while len(news) - done >= rows:
                     values: list[str | int | None] = []
                     for one in news[done : done + rows]:
@@ -187,6 +167,19 @@ class SqliteStore:
             removed: int = self._execute("SELECT changes()")[0][0]
         return removed
 
+    def announce(self, network: str, at: int) -> None:
+        with self._transaction():
+            self._execute(ANNOUNCE, network, at, self._writer)
+            self._execute(PRUNE, ANNOUNCED_MOST)
+
+    def announced(self, since: int | None) -> tuple[int, dict[str, int]]:
+        newest: int = self._execute(NEWEST)[0][0]
+        if since is None or newest == since:
+            return newest, {}
+        if newest < since:  # it is another file by now
+            since = 0
+        return newest, dict(self._execute(ANNOUNCED, since, self._writer))
+
     def expire(
         self,
         now: int,
@@ -196,6 +189,7 @@ class SqliteStore:
         greys: dict[int, int] | None = None,
         *,
         passes: bool = True,
+        gone: list[tuple[Triplet, Record]] | None = None,
     ) -> tuple[int, Triplet | None]:
         # All of it in SQLite, which lets others run meanwhile.
         with self._transaction():
@@ -208,8 +202,9 @@ class SqliteStore:
             )
             if last:
                 where, key = f"{where} AND {_UP_TO}", (*key, *last[0])
-            self._execute(
-                f"DELETE FROM records WHERE {where} AND {_IS_OVER}",  # noqa: S608
+            over = self._execute(
+                f"DELETE FROM records WHERE {where} AND {_IS_OVER}"  # noqa: S608
+                f"{'' if gone is None else ' RETURNING *'}",
                 *key,
                 now,
                 lifetimes.window_seconds,
@@ -217,6 +212,8 @@ class SqliteStore:
                 now,
             )
             removed: int = self._execute("SELECT changes()")[0][0]
+            if gone is not None:
+                gone.extend((Triplet(*row[:3]), Record(*row[3:])) for row in over)
             if greys is not None:
                 self._count_greys(where, key, now, greys)
         return removed, Triplet(*last[0]) if last else None
@@ -330,6 +327,7 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute(CREATE_FORGOTTEN)
         except BaseException:
             connection.close()
             raise

@@ -45,6 +45,18 @@ CREATE TABLE records (
     PRIMARY KEY (network, sender, recipient)
 ) STRICT, WITHOUT ROWID
 """
+# Networks that were forgotten, for the other processes: a line each, the newest with the highest
+# number. It is made when it is missing; who does not know it is not harmed.
+CREATE_FORGOTTEN = """
+CREATE TABLE IF NOT EXISTS forgotten (
+    number INTEGER PRIMARY KEY, network TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,
+    writer INTEGER NOT NULL
+) STRICT
+"""
+ANNOUNCE = "INSERT OR REPLACE INTO forgotten (network, at, writer) VALUES (?, ?, ?)"
+PRUNE = "DELETE FROM forgotten WHERE number <= (SELECT max(number) FROM forgotten) - ?"
+NEWEST = "SELECT coalesce(max(number), 0) FROM forgotten"
+ANNOUNCED = "SELECT network, at FROM forgotten WHERE number > ? AND writer <> ? ORDER BY number"
 _SLICE = 20_000
 _COPY_PAGES = 1000
 _END_OF_SLICE = (

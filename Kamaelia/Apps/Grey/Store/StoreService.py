@@ -12,7 +12,7 @@ remembered is written in batches; nobody in the event loop ever waits for a disk
 * With `shared` the file belongs to several processes. Then only a pass that is in memory is
   answered from there, for a pass is the end of the story; for all else the file is asked first.
 * `Forget` holds from the next question on; memory and file are gone through later (Forgetting.py).
-  Of several processes the others keep the passes that they have in memory.
+  Of several processes the others hear of it through the file, within a second.
 * What the thread is to do, it gets in groups: queries at once, the rest after `GATHER_SECONDS`. One
   group is being worked on and one lies ready; the busier it is, the larger the groups and the
   cheaper each request.
@@ -51,17 +51,17 @@ from Kamaelia.Apps.Grey.Core.Types import (
 )
 from Kamaelia.Apps.Grey.Store.Forgetting import Forgetting
 from Kamaelia.Apps.Grey.Store.Interface import Store
-from Kamaelia.Apps.Grey.Store.Keeper import (
-    GREY_RECORDS,
+from Kamaelia.Apps.Grey.Store.Keeper import GREY_RECORDS, StoreKeeper
+from Kamaelia.Apps.Grey.Store.Packing import has_passed, key_of, news_of
+from Kamaelia.Apps.Grey.Store.Requests import (
     Dumped,
     DumpNow,
+    Elsewhere,
     Forgotten,
     Load,
     Loaded,
     Request,
-    StoreKeeper,
 )
-from Kamaelia.Apps.Grey.Store.Packing import has_passed, key_of, news_of
 from Kamaelia.Apps.Grey.Store.ServingMap import ServingMap
 from Kamaelia.Apps.Grey.Store.SweepTimes import GRACE_SECONDS, SweepTimes
 
@@ -81,16 +81,16 @@ _NEVER = float("inf")
 
 
 class StoreWorker(threadedcomponent):
-    """StoreWorker(open_store, lifetimes, clock, sweep_interval, grey_records) -> the thread with
-    the store."""
+    """StoreWorker(open_store, lifetimes, clock, sweep_interval, grey_records, shared=False,
+    log_expired=False) -> the thread with the store."""
 
     Inboxes = {
-        "inbox": "tuple[Query | News | Forget | Load | DumpNow, ...]: one group of requests",
+        "inbox": "tuple[Query | News | Forget | Elsewhere | Load | DumpNow, ...]: one group",
         "control": "producerFinished or shutdownMicroprocess: finish what arrived, then close",
     }
     Outboxes = {
         "outbox": "tuple[Answer | Loaded | Forgotten, ...]: for each group, the answers in order",
-        "reports": "Dumped: of each DumpNow, when it is done",
+        "reports": "Dumped | Elsewhere: of each DumpNow, when it is done; what others forget",
         "signal": "producerFinished or shutdownMicroprocess: all is written, the store closed",
     }
 
@@ -103,8 +103,13 @@ class StoreWorker(threadedcomponent):
         clock: Callable[[], float] = time.time,
         sweep_interval: float = 600.0,
         grey_records: int = GREY_RECORDS,
+        *,
+        shared: bool = False,
+        log_expired: bool = False,
     ) -> None:
         super().__init__()
+        self._shared = shared
+        self._log_expired = log_expired
         self._open_store = open_store
         self._lifetimes = lifetimes
         self._clock = clock
@@ -120,6 +125,8 @@ class StoreWorker(threadedcomponent):
             monotonic=self.scheduler.clock if self.scheduler else time.monotonic,
             sweep_interval=self._sweep_interval,
             grey_records=self._grey_records,
+            shared=self._shared,
+            log_expired=self._log_expired,
         )
         try:
             stop = self._serve(keeper)
@@ -142,8 +149,9 @@ class StoreWorker(threadedcomponent):
                 self.pause(seconds)
 
     def _report(self, keeper: StoreKeeper) -> None:
-        while keeper.reports:
-            self.send(keeper.reports.popleft(), "reports")
+        for reports in (keeper.reports, keeper.elsewhere):
+            while reports:
+                self.send(reports.popleft(), "reports")
 
 
 class StoreService(component):
@@ -151,19 +159,20 @@ class StoreService(component):
     Remember and Forget in, each Answer to the box that its query names, which must have no limit.
 
     memory_records: how many records are kept in memory. grey_records: how many that have not passed
-    are kept in the store. shared: other processes write to the same store."""
+    are kept in the store. shared: other processes write to the same store. log_expired: what is
+    swept is logged."""
 
     Inboxes = {
         "inbox": "Query, Remember, Forget or DumpNow: from anybody; acted on at once",
         "control": "producerFinished or shutdownMicroprocess: write everything, then end",
         "_answers": "tuple[Answer | Loaded | Forgotten, ...]: from the worker, one tuple a group",
-        "_reports": "Dumped: from the worker",
+        "_reports": "Dumped | Elsewhere: from the worker",
         "_worker": "producerFinished: the worker has closed the store",
     }
     Outboxes = {
         "outbox": "object: not used, answers go to the boxes that the queries name",
         "signal": "producerFinished or shutdownMicroprocess: the one that came in",
-        "_groups": "tuple[Query | News | Forget | Load | DumpNow, ...]: to the worker",
+        "_groups": "tuple[Query | News | Forget | Elsewhere | Load | DumpNow, ...]: to the worker",
         "_stop": "producerFinished: to the worker, after the last group",
     }
 
@@ -180,6 +189,7 @@ class StoreService(component):
         memory_records: int = MEMORY_RECORDS,
         grey_records: int = GREY_RECORDS,
         shared: bool = False,
+        log_expired: bool = False,
     ) -> None:
         super().__init__()
         self._lifetimes = lifetimes
@@ -205,7 +215,15 @@ class StoreService(component):
         self._hand_over_at = _NEVER
         self._out: deque[list[tuple[Addressee, str] | None]] = deque()  # for each group, to whom
         self._closing = False
-        self._worker = StoreWorker(open_store, lifetimes, clock, sweep_interval, grey_records)
+        self._worker = StoreWorker(
+            open_store,
+            lifetimes,
+            clock,
+            sweep_interval,
+            grey_records,
+            shared=shared,
+            log_expired=log_expired,
+        )
         self.link((self, "_groups"), (self._worker, "inbox"))
         self.link((self, "_stop"), (self._worker, "control"))
         self.link((self._worker, "outbox"), (self, "_answers"))
@@ -298,7 +316,7 @@ class StoreService(component):
             self._hand_over_at = 0.0
             self.unpause()
 
-    def _forget(self, request: Forget) -> None:
+    def _forget(self, request: Forget | Elsewhere) -> None:
         # No limit to these but that of different networks: each of them is one text.
         if not self._closing and self._forgetting.begin(request.network):
             self._waiting.append(request)
@@ -392,7 +410,10 @@ class StoreService(component):
 
     def _pass_on_reports(self) -> None:
         for report in self.Inbox("_reports"):
-            self._deliver_late(report, report.reply_to)
+            if isinstance(report, Elsewhere):
+                self._forget(report)
+            else:
+                self._deliver_late(report, report.reply_to)
 
     def _go_on_forgetting(self, now: float) -> None:
         self._forgetting.step()

@@ -16,8 +16,9 @@ from Kamaelia.Apps.Grey.Store import DumpFile
 from Kamaelia.Apps.Grey.Store.DumpFile import DumpPlan, opened_with_dump, written
 from Kamaelia.Apps.Grey.Store.DumpService import DumpService
 from Kamaelia.Apps.Grey.Store.Interface import Store, StoreError
-from Kamaelia.Apps.Grey.Store.Keeper import DumpNow, StoreKeeper
+from Kamaelia.Apps.Grey.Store.Keeper import StoreKeeper
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
+from Kamaelia.Apps.Grey.Store.Requests import DumpNow
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
 from Test.Kamaelia.shutdown import Ends
 

@@ -24,9 +24,10 @@ from Kamaelia.Apps.Grey.Core.Types import (
 )
 from Kamaelia.Apps.Grey.Store.Forgetting import Forgetting
 from Kamaelia.Apps.Grey.Store.Interface import Rows, Store, StoreError
-from Kamaelia.Apps.Grey.Store.Keeper import Forgotten, Load, Loaded, StoreKeeper
+from Kamaelia.Apps.Grey.Store.Keeper import StoreKeeper
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
 from Kamaelia.Apps.Grey.Store.Packing import key_of, packed
+from Kamaelia.Apps.Grey.Store.Requests import Forgotten, Load, Loaded
 from Kamaelia.Apps.Grey.Store.ServingMap import ServingMap
 from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService

@@ -14,7 +14,7 @@ def test_both_stores_have_every_method_of_the_interface(tmp_path: Path) -> None:
     methods = {name for name in vars(Store) if not name.startswith("_")}
     assert methods == {
         "get", "get_all", "merge", "merge_all", "delete", "forget", "expire", "load", "count",
-        "scan", "batch", "tidy", "close"
+        "scan", "batch", "tidy", "close", "announce", "announced"
     }  # fmt: skip
     for store in stores:
         assert methods <= set(dir(store))

@@ -99,9 +99,10 @@ class FlakyStore(MemoryStore):
         greys: dict[int, int] | None = None,
         *,
         passes: bool = True,
+        gone: list[tuple[Triplet, Record]] | None = None,
     ) -> tuple[int, Triplet | None]:
         self._world.check("sweep")
-        return super().expire(now, lifetimes, after, limit, greys, passes=passes)
+        return super().expire(now, lifetimes, after, limit, greys, passes=passes, gone=gone)
 
     def tidy(self) -> None:
         self._world.check("tidy")

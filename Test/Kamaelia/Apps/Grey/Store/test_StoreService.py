@@ -218,8 +218,9 @@ def test_old_records_are_swept_while_nothing_else_is_to_do() -> None:
             greys: dict[int, int] | None = None,
             *,
             passes: bool = True,
+            gone: list[tuple[Triplet, Record]] | None = None,
         ) -> tuple[int, Triplet | None]:
-            swept = super().expire(now, lifetimes, after, limit, greys, passes=passes)
+            swept = super().expire(now, lifetimes, after, limit, greys, passes=passes, gone=gone)
             runner.call_from_thread(lambda: worker.inboxes["control"].deliver(STOPS[0]))
             return swept
 
