@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 HEADER = "X-Greylist"
 MOST_TARPITTED = 1_000  # of those beyond nobody waits
 LONGEST_TARPIT = 3_600.0  # seconds
+SHARES = 4  # of the room for kept messages: one client has one of them at most
 MOST_HEADERS = 20  # that rules may add to one message
 PEEK_BYTES = 131_072  # of a message that rules may see, unless they say otherwise
 # What is added to a message; for that much less the servers' limits are told to clients.
@@ -120,7 +121,8 @@ class DoorRules:
         self.reports = settings.report is not Report.NONE
         self.tarpit_left = tarpit_left or _tell_nobody
         self.register = register
-        self.room = room or MessageRoom(total=max(1 << 30, 4 * settings.size_limit))
+        total = max(1 << 30, SHARES * settings.size_limit)
+        self.room = room or MessageRoom(total=total, share=total // SHARES)
         self.tarpitted = 0
         self._peek_bytes = peek_bytes
         self._ids = 0

@@ -31,23 +31,43 @@ class NoRoomError(Exception):
 
 
 class MessageRoom:
-    """MessageRoom(memory, total) -> bytes that all kept messages may have together; what does not
-    go into memory goes into files."""
+    """MessageRoom(memory, total, share=None) -> bytes that all kept messages may have together;
+    what does not go into memory goes into files. share: what those of one owner may have of it,
+    so that who sends many and ends none leaves room for the others; None: all."""
 
-    __slots__ = ("memory", "total")
+    __slots__ = ("_held", "_share", "memory", "total")
 
-    def __init__(self, memory: int = ALL_IN_MEMORY, total: int = ALL) -> None:
+    def __init__(
+        self, memory: int = ALL_IN_MEMORY, total: int = ALL, share: int | None = None
+    ) -> None:
         self.memory = memory  # what is left of it
         self.total = total
+        self._share = total if share is None else share
+        self._held: dict[str, int] = {}
+
+    def has(self, owner: str, count: int) -> bool:
+        """Whether there is so much room for that owner."""
+        return count <= self.total and self._held.get(owner, 0) + count <= self._share
+
+    def take(self, owner: str, count: int) -> None:
+        """A negative count gives back."""
+        self.total -= count
+        held = self._held.get(owner, 0) + count
+        if held > 0:
+            self._held[owner] = held
+        else:
+            self._held.pop(owner, None)
 
 
 class KeptMessage:
-    """KeptMessage(room, in_memory=1 MiB) -> one message; see the module."""
+    """KeptMessage(room, in_memory=1 MiB, owner="") -> one message; see the module. owner: whose
+    share of the room it takes."""
 
-    __slots__ = ("_file", "_in_memory", "_pieces", "_room", "closed", "size")
+    __slots__ = ("_file", "_in_memory", "_owner", "_pieces", "_room", "closed", "size")
 
-    def __init__(self, room: MessageRoom, in_memory: int = IN_MEMORY) -> None:
+    def __init__(self, room: MessageRoom, in_memory: int = IN_MEMORY, owner: str = "") -> None:
         self._room = room
+        self._owner = owner
         self._in_memory = in_memory
         self._pieces: list[bytes] = []
         self._file: IO[bytes] | None = None
@@ -65,7 +85,7 @@ class KeptMessage:
     def add(self, piece: bytes) -> None:
         """Keep this, too."""
         count, room = len(piece), self._room
-        if count > room.total:
+        if not room.has(self._owner, count):
             raise NoRoomError("no room for another message")
         if self._file is None and (self.size + count > self._in_memory or count > room.memory):
             self._move_to_file()
@@ -74,7 +94,7 @@ class KeptMessage:
             room.memory -= count
         else:
             _write(self._file, piece)
-        room.total -= count
+        room.take(self._owner, count)
         self.size += count
 
     def _move_to_file(self) -> None:
@@ -130,7 +150,7 @@ class KeptMessage:
         if self.closed:
             return
         self.closed = True
-        self._room.total += self.size
+        self._room.take(self._owner, -self.size)
         if self._file is None:
             self._room.memory += self.size
         else:

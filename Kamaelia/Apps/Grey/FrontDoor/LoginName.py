@@ -20,7 +20,7 @@ UNKNOWN = "(unknown)"  # logged in all the same
 NAME_CHARACTERS = 256
 
 _controls = re.compile(r"[\x00-\x1f\x7f]")
-_digest = re.compile(rb'username="((?:[^"\\]|\\.)*)"').search
+_digest = re.compile(rb'(?:^|,)[ \t]*username="((?:[^"\\]|\\.)*)"').search
 _scram = re.compile(rb"(?:^|,)n=([^,]*)").search
 _oauth = re.compile(rb"(?:^n,a=|^user=)([^,\x01]*)").search
 

@@ -22,7 +22,7 @@ text, whatever its MIME type is.
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from Kamaelia.Apps.Grey.Core.Access.Subject import Content
@@ -32,6 +32,7 @@ from Kamaelia.Apps.Grey.FrontDoor.KeptMessage import KeptMessage, MessageRoom
 HEAD_BYTES = 262_144
 CHUNK_BYTES = 65_536  # of what a rule looks at in one go
 MOST_PEEK = 4 << 20
+MOST_FIELDS = 500  # of a header that rules look at one by one
 FOOTER_BYTES = 16_384
 
 _field = re.compile(rb"[!-9;-~]+[ \t]*:").match
@@ -62,21 +63,23 @@ def read_head(message: KeptMessage) -> Head:
     """Find the fields of the header."""
     begin = message.beginning(HEAD_BYTES)
     fields: list[bytes] = []
-    at = 0
+    at = started = 0
     while True:
         end = begin.find(b"\r\n", at) + 2
         if end < 2:
             if len(begin) < message.size:
                 return Head((), 0)  # too large to be looked at
             break
-        line = begin[at:end]
-        if fields and line[0] in b" \t":
-            fields[-1] += line
-        elif _field(line):
-            fields.append(line)
-        else:
-            break
+        # Cut out at its end: to add line after line would take the square of their number.
+        if begin[at] not in b" \t" or not at:
+            if at:
+                fields.append(begin[started:at])
+            started = at
+            if not _field(begin, at, end):
+                break
         at = end
+    if started < at:
+        fields.append(begin[started:at])
     return Head(tuple(fields), at)
 
 
@@ -113,10 +116,21 @@ def content_of(message: KeptMessage, head: Head, message_id: int, peek_bytes: in
         chunks[0] = chunks[0][2:]  # the line between header and body is no part of either
     return Content(
         message_id,
-        [as_text(unstuffed(field)) for field in head.fields],
+        [as_text(unstuffed(field)) for field in _few(head.fields)],
         [chunk for chunk in chunks if chunk],
         message.size,
     )
+
+
+def _few(fields: tuple[bytes, ...]) -> Iterable[bytes]:
+    """No more than MOST_FIELDS, those behind in blocks of several: each rule asks about each, and
+    nobody may be kept waiting by a header of lines without end."""
+    if len(fields) <= MOST_FIELDS:
+        return fields
+    rest = fields[MOST_FIELDS:]
+    many = -(-len(rest) // MOST_FIELDS)
+    blocks = (b"".join(rest[at : at + many]) for at in range(0, len(rest), many))
+    return (*fields[:MOST_FIELDS], *blocks)
 
 
 def edited(message: KeptMessage, head: Head, edits: Edits) -> Iterator[bytes]:

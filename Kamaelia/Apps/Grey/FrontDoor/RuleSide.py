@@ -32,8 +32,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from Axon.Timers import Timer
+from Kamaelia.Apps.Grey.Core.Access.Rule import Ruling
 from Kamaelia.Apps.Grey.Core.Access.Subject import Mail, Session, Subject
-from Kamaelia.Apps.Grey.Core.Normalise import milter_recipient, milter_sender
+from Kamaelia.Apps.Grey.Core.Normalise import milter_recipient, milter_sender, network_of
 from Kamaelia.Apps.Grey.Core.Outcome import Fate
 from Kamaelia.Apps.Grey.Core.Types import (
     Attempt,
@@ -62,6 +63,7 @@ log = logging.getLogger(__name__)
 NO_ROOM = Reply.of(452, "4.3.1", "no room to keep this message now, try again later")
 NOT_JUDGED = Reply.of(451, "4.3.0", "this message could not be looked at, try again later")
 IMPATIENT = Reply.of(451, "4.4.2", "you have not waited for the reply, try again later")
+NO_TARPIT = Reply.of(451, "4.3.2", "too many clients are kept waiting, try again later")
 STOPPING = Reply.of(421, "4.3.2", "service is shutting down, try again later")
 JUDGED_SECONDS = 120.0  # the decider has limits of its own: this is for a fault in it
 PIECES_AT_ONCE = 16  # of 64 KiB at the most, then others have their turn
@@ -167,8 +169,13 @@ class RuleSide(ServerSide):
         if ruling is None or attempt is None:
             return False
         seconds = min(ruling.tarpit, LONGEST_TARPIT)
-        if seconds <= 0 or not rules.enter_tarpit():
+        if seconds <= 0:
             return False
+        if not rules.enter_tarpit():
+            if decision.verdict is not Verdict.PASS or not _is_for_waiting(ruling):
+                return False
+            self._answer_recipient(NO_TARPIT.tagged(self._id))
+            return True
         timer = self.scheduler.call_later(seconds, self._tarpit_over)
         self._tarpit = timer, decision, self.now(), attempt
         if self._client_gone:
@@ -263,7 +270,10 @@ class RuleSide(ServerSide):
         transaction = self._transaction
         if rules.data_rules:
             message_id = rules.new_message_id()
-            transaction.judged = Judged(self, KeptMessage(rules.room), message_id)
+            # The same that counts as one client where connections are limited (Admission).
+            owner = network_of(self._client, 32, 64)
+            message = KeptMessage(rules.room, owner=owner)
+            transaction.judged = Judged(self, message, message_id)
             return
         front = self._report(rules, transaction)
         if transaction.given_headers:
@@ -436,6 +446,12 @@ def reply_of(verdict: Verdict, said: tuple[str, str, str], tag: str) -> Reply:
         ecode = f"{code[0]}{enhanced[1:]}"
     words = clean(text).decode("ascii").strip()
     return Reply.of(int(code), ecode, f"{words} ({tag})" if tag else words)
+
+
+def _is_for_waiting(ruling: Ruling) -> bool:
+    """Whether it lets in for nothing but that the client waits: if it cannot, it is not let in.
+    Else whoever has filled the tarpit could walk past it."""
+    return any(kind.startswith("tarpit ") for kind in ruling.kinds)
 
 
 def _is_enhanced(ecode: str) -> bool:

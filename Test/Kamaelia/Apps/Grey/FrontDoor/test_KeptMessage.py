@@ -75,3 +75,23 @@ def test_a_file_that_was_cut_is_an_error_and_not_the_end() -> None:
     with pytest.raises(OSError, match="too short"):
         list(message.pieces())
     message.close()
+
+
+def test_one_owner_leaves_room_for_the_others_and_gives_all_of_it_back() -> None:
+    room = MessageRoom(total=1_000, share=250)
+    mine = [KeptMessage(room, owner="192.0.2.7/32") for _ in range(3)]
+    mine[0].add(b"x" * 200)
+    mine[1].add(b"x" * 50)
+    with pytest.raises(NoRoomError):
+        mine[2].add(b"x")
+    other = KeptMessage(room, owner="192.0.2.8/32")
+    other.add(b"x" * 250)
+    assert room.total == 500
+    mine[0].close()
+    mine[2].add(b"x" * 200)
+    for message in (*mine, other):
+        message.close()
+        message.close()
+    assert room.total == 1_000
+    assert room.has("192.0.2.7/32", 250)
+    assert not room.has("192.0.2.7/32", 251)

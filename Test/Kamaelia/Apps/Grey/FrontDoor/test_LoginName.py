@@ -27,6 +27,7 @@ def name_in(mechanism: str, *lines: bytes, initial: bytes | None = None) -> str:
         ("CRAM-MD5", [b"anna b 0123456789abcdef"], "anna b"),
         ("CRAM-MD5", [b"anna"], UNKNOWN),
         ("DIGEST-MD5", [b'charset=utf-8,username="anna",realm="x"', b""], "anna"),
+        ("DIGEST-MD5", [b'xusername="root", username="anna",realm="x"', b""], "anna"),
         ("SCRAM-SHA-256", [b"n,,n=an=2Cna=3D,r=abc", b"c=biws,r=abc,p=x"], "an,na="),
         ("XOAUTH2", [b"user=anna@b\x01auth=Bearer x\x01\x01"], "anna@b"),
         ("OAUTHBEARER", [b"n,a=anna@b,\x01auth=Bearer x\x01\x01"], "anna@b"),

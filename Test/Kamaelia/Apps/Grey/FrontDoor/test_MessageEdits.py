@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from Kamaelia.Apps.Grey.FrontDoor.KeptMessage import KeptMessage, MessageRoom
 from Kamaelia.Apps.Grey.FrontDoor.MessageEdits import (
     HEAD_BYTES,
+    MOST_FIELDS,
     Edits,
     content_of,
     edited,
@@ -121,6 +122,26 @@ def test_rules_see_whole_lines_and_no_more_than_they_may(peek: int, seen: list[s
     message = kept(b"A: b\r\n\r\nhello\r\nworld\r\n")
     content = content_of(message, read_head(message), 1, peek)
     assert content.chunks == (["hello\r\nworld\r\n"] if seen is None else seen)
+
+
+def test_a_header_of_many_fields_is_seen_in_blocks() -> None:
+    fields = [b"X-%d: %s\r\n" % (n, b"." * (n % 3)) for n in range(20_001)]
+    message = kept(b"".join(fields) + b"\r\nbody\r\n", 65_536)
+    head = read_head(message)
+    assert head.fields == tuple(fields)
+    seen = content_of(message, head, 1, 0).headers
+    assert seen[:MOST_FIELDS] == [field.decode() for field in fields[:MOST_FIELDS]]
+    assert len(seen) <= 2 * MOST_FIELDS
+    assert "".join(seen) == b"".join(fields).decode()
+
+
+def test_a_field_of_many_lines_is_one_and_is_found_at_once() -> None:
+    field = b"X: a\r\n" + b" \r\n" * 80_000
+    message = kept(b"A: b\r\n" + field + b"no field\r\n", 65_536)
+    assert read_head(message).fields == (b"A: b\r\n", field)
+    assert read_head(message).end == len(field) + 6
+    assert read_head(kept(b" x\r\nA: b\r\n")).fields == ()
+    assert read_head(kept(b"A: b\r\n c\r\nB: d\r\n")).fields == (b"A: b\r\n c\r\n", b"B: d\r\n")
 
 
 def test_a_long_message_is_seen_in_chunks() -> None:

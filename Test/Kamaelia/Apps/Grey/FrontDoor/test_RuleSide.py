@@ -236,6 +236,18 @@ def test_a_thousand_are_kept_waiting_and_no_more() -> None:
     assert rules.tarpitted == MOST_TARPITTED
 
 
+def test_who_is_let_in_for_waiting_only_is_put_off_when_the_tarpit_is_full() -> None:
+    rules = door_rules()
+    rules.tarpitted = MOST_TARPITTED
+    decision = tarpit(20.0)
+    assert decision.ruling is not None
+    decision.ruling.kinds = ("tarpit 20",)
+    heard = RuledDesk(rules).decided(decision)
+    assert [reply.code for reply in heard["outbox"]] == [451]
+    assert "to_backend" not in heard
+    assert rules.tarpitted == MOST_TARPITTED
+
+
 # ---- headers
 
 

@@ -1,5 +1,6 @@
 """A changed configuration: who is there keeps what it began with, who comes gets the new one."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
@@ -14,6 +15,7 @@ from Kamaelia.Apps.Grey.Certificates import CertificateError
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Core.Modes import ServerTLS, Verify
 from Kamaelia.Apps.Grey.Core.Networks import Networks
+from Kamaelia.Apps.Grey.ExpectFile import add
 from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool
 from Kamaelia.Apps.Grey.FrontDoor.Verifier import Verifier
@@ -93,6 +95,22 @@ def test_a_session_keeps_its_server_and_a_new_one_has_the_new(
     assert waiting.ask(b"DATA\r\n").startswith("354")
     assert waiting.deliver().startswith("250")
     assert (len(old.messages), len(new.messages)) == (2, 1)
+
+
+def test_who_is_waited_for_is_so_before_and_after_and_at_once(
+    able_server: Server, start_grey: StartGrey, tmp_path: Path
+) -> None:
+    file = tmp_path / "expected"
+    add(file, "@" + RCPT.partition(b"@")[2].partition(b">")[0].decode(), 900, int(time.time()))
+    grey = start_grey(able_server())
+    reload(grey, expect_file=file)
+    assert grey.client().begin().ask(RCPT).startswith("250")
+    expected = grey.server.expected
+    reload(grey, greylist_delay=77)
+    assert grey.server.expected is expected
+    assert grey.client().begin().ask(RCPT).startswith("250")
+    reload(grey, expect_file=None)
+    assert grey.server.expected is None
 
 
 def test_a_message_whose_answer_is_due_is_answered(
