@@ -24,6 +24,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from Kamaelia.Apps.Grey.Core.Expectations import MOST, Expectation, Expectations
@@ -36,15 +37,20 @@ MAX_BYTES = 4 << 20
 
 class ExpectFile(Expectations):
     """ExpectFile(path, clock) -> Expectations that follow a file. Nothing is read before the first
-    `look`."""
+    `look`. Of several processes each looks before it lets a mail in: once is once."""
 
-    __slots__ = ("_clock", "_path", "_seen")
+    __slots__ = ("_clock", "_path", "_seen", "_used")
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         super().__init__()
         self._path = path
         self._clock = clock
         self._seen: tuple[int, int, int] | None = None
+        self._used: set[tuple[str, int]] = set()  # by us, and perhaps not yet written down
+
+    @property
+    def path(self) -> Path:
+        return self._path
 
     def look(self) -> bool:
         """Read the file if it has changed; whether it had. A file that cannot be read changes
@@ -60,14 +66,29 @@ class ExpectFile(Expectations):
             return False
         if found.bad_lines:
             log.warning("expect_file %s: %d lines are none", self._path, found.bad_lines)
-        self._by_recipient = {one.recipient: one for one in found}
+        self._used &= {(one.recipient, one.until) for one in found if not one.used}
+        self._by_recipient = {
+            one.recipient: replace(one, used=True)
+            if (one.recipient, one.until) in self._used
+            else one
+            for one in found
+        }
         return True
+
+    def matches(self, recipient: str, now: float) -> bool:
+        """As Expectations', by what the file says now."""
+        if not super().matches(recipient, now):
+            return False
+        return not self.look() or super().matches(recipient, now)
 
     def use(self, recipient: str, now: float = 0.0) -> bool:
         """As Expectations': what was for once is written down, in a thread, since a disk may be
         slow."""
         once = super().use(recipient, now)
         if once:
+            self._used.update(
+                (one.recipient, one.until) for one in self._for(recipient) if one.once and one.used
+            )
             work = (self._path, recipient, now)
             threading.Thread(target=_write_down, args=work, daemon=True).start()
         return once

@@ -6,8 +6,8 @@ Everything that lets a recipient pass, defers or refuses it, in the order in whi
  1. client in `allowed_senders`                               pass, whoever it is for
  2. client in `allowed_sender_nets`                           pass, whoever it is for
  3. client authenticated (not if `greylist_authenticated`)    pass, whoever it is for
- 4. recipient's domain is not ours                            reject: we are no relay
- 5. our domain, but a path hidden in the local part           reject: nor by the back door
+ 4. stranger, and the recipient's domain is not ours          reject: we are no relay
+ 5. stranger, a path hidden in the local part                 reject: nor by the back door
  6. client, sender and recipient in `whitelisted_triples`     pass
  7. HELO, client and recipient in `nonstandard_triples`       pass
  8. greylisting                                               `with_record` below

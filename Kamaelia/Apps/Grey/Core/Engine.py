@@ -5,21 +5,23 @@ One recipient's way through everything that has a say, in this order:
 
  1. what needs neither record nor look-up (Rules.py): allowed senders, AUTH, no relay, white lists
  2. greylist_mode = off, where no access rule has a say       pass
- 3. the recipient has opted out, or has not opted in          pass
- 4. somebody expects this mail                                pass
- 5. AUTH, a verified client certificate (not if `noauth`),
+ 3. the recipient has opted out, or has not opted in; somebody
+    expects mail for it at this time. Where there are access
+    rules: behind one that refuses                            pass
+ 4. AUTH, a verified client certificate (not if `noauth`),
     the access map of the MTA, SPF (not if `nospf`)           pass
- 6. the access rules of greylist.conf                         pass, refuse, or go on to greylist
- 7. greylist_mode = off                                       pass
- 8. networks of the big senders, trusted lists                pass
- 9. greylist_mode = suspicious and nothing is                 pass
-10. the client is known as a whole (Clients.py)               pass
-11. greylisting: the record of the triplet (Decide.py)        pass or defer
+ 5. the access rules of greylist.conf                         pass, refuse, or go on to greylist
+ 6. greylist_mode = off                                       pass
+ 7. networks of the big senders, trusted lists                pass
+ 8. greylist_mode = suspicious and nothing is                 pass
+ 9. the client is known as a whole (Clients.py)               pass
+10. greylisting: the record of the triplet (Decide.py)        pass or defer
+11. whoever would have to wait: somebody expects this mail    pass
 
 `Engine.decide` is a generator, for it can neither look up nor wait: it yields `Wanted` (whoever
 drives it finds these answers, puts them into the subject and goes on with next()) and `Look` (the
 record of a triplet comes back by send(); `STORE_FAILED` if nobody can tell), and returns the
-Decision. What may be needed is wanted at once, before step 5, so that look-ups run side by side;
+Decision. What may be needed is wanted at once, before step 4, so that look-ups run side by side;
 an answer that is missing afterwards counts as a look-up that failed.
 
 With a `plain` policy, one without all that, nobody needs the generator: `at_once`, and
@@ -89,6 +91,7 @@ from Kamaelia.Apps.Grey.Core.Wants import (
 
 LocalFields = tuple[int, int, int, int, int]
 
+_EXPECTED = Decision(Verdict.PASS, Reason.EXPECTED)
 _WHITE_IN_ACCESS_MAP = ("WHITE", "RELAY", "OK")
 
 
@@ -168,11 +171,17 @@ class Engine:
         if decision is None:
             ruling = yield from self._ruling(Stage.RCPT, subject)
             flush = self.ready.network_of(attempt.client) if ruling and ruling.flushaddr else ""
-            decision = self._by_ruling(ruling) or self._by_client(subject)
+            decision = self._refused(ruling)
+            if decision is None and self._rules is not None:
+                decision = self._by_recipient(attempt, now)
+            decision = decision or self._by_ruling(ruling) or self._by_client(subject)
             if decision is None:
                 decision = yield from self._greylisting.decide(
                     attempt.sender, attempt.recipient, subject, ruling, now
                 )
+            waits = decision.verdict is Verdict.DEFER and decision.reason is not Reason.RULE
+            if waits and self._is_expected(attempt.recipient, now):
+                return _EXPECTED  # not before: whoever gets in without it leaves it to the others
             decision = self._said(decision, subject, ruling, flush)
         return self._in_dry_run(decision)
 
@@ -216,13 +225,10 @@ class Engine:
         policy, session = self.policy, subject.session
         if policy.greylist_mode is Mode.OFF and self._rules is None:
             return Decision(Verdict.PASS, Reason.OFF)
-        if policy.greylist_only_for and not self._only_for.has(attempt):
-            return Decision(Verdict.PASS, Reason.OPTED_OUT)
-        if policy.never_greylist_for and self._never_for.has(attempt):
-            return Decision(Verdict.PASS, Reason.OPTED_OUT)
-        if self.expectations and self.expectations.matches(attempt.recipient, now):
-            self.expectations.use(attempt.recipient, now)
-            return Decision(Verdict.PASS, Reason.EXPECTED)
+        if self._rules is None:
+            for_recipient = self._by_recipient(attempt, now)
+            if for_recipient is not None:
+                return for_recipient
         if not policy.greylist_authenticated:
             if session.auth_user:
                 return Decision(Verdict.PASS, Reason.AUTHENTICATED)
@@ -232,18 +238,40 @@ class Engine:
             return Decision(Verdict.PASS, Reason.ACCESS_MAP)
         return None
 
+    def _by_recipient(self, attempt: Attempt, now: int) -> Decision | None:
+        """Those who do not want to wait. A rule that refuses stands before them: that is no matter
+        of waiting."""
+        policy = self.policy
+        if policy.greylist_only_for and not self._only_for.has(attempt):
+            return Decision(Verdict.PASS, Reason.OPTED_OUT)
+        if policy.never_greylist_for and self._never_for.has(attempt):
+            return Decision(Verdict.PASS, Reason.OPTED_OUT)
+        if self.expectations and self.expectations.is_timed(attempt.recipient, now):
+            return _EXPECTED
+        return None
+
+    def _is_expected(self, recipient: str, now: int) -> bool:
+        """Whether somebody waits for one mail, which this one is."""
+        if not self.expectations or not self.expectations.matches(recipient, now):
+            return False
+        self.expectations.use(recipient, now)
+        return True
+
     def _by_spf(self, subject: Subject) -> Decision | None:
         if self.policy.nospf or spf_passed(subject) is None:
             return None
         return Decision(Verdict.PASS, Reason.SPF_PASS)
 
+    def _refused(self, ruling: Ruling | None) -> Decision | None:
+        if ruling is None or ruling.failed or ruling.action is not Action.BLACKLIST:
+            return None
+        for_good = blacklisted(ruling)[0].startswith("5")
+        return Decision(Verdict.REJECT if for_good else Verdict.DEFER, Reason.RULE)
+
     def _by_ruling(self, ruling: Ruling | None) -> Decision | None:
         if ruling is not None:
             if ruling.failed:
                 return Decision(Verdict.DEFER, Reason.LOOKUP_FAILED)
-            if ruling.action is Action.BLACKLIST:
-                refused = blacklisted(ruling)[0].startswith("5")
-                return Decision(Verdict.REJECT if refused else Verdict.DEFER, Reason.RULE)
             if ruling.action is Action.WHITELIST:
                 return Decision(Verdict.PASS, Reason.RULE)
         if self.policy.testmode and (ruling is None or ruling.rule is None):
@@ -298,7 +326,11 @@ class Engine:
         return greylisted(self.policy, ruling, decision.wait_seconds)
 
     def _in_dry_run(self, decision: Decision) -> Decision:
-        if not self.policy.dry_run or decision.verdict is Verdict.PASS:
+        if not self.policy.dry_run:
+            return decision
+        if decision.verdict is Verdict.PASS:
+            if decision.ruling is not None:
+                decision.ruling.tarpit = 0.0  # nobody is to wait
             return decision
         return Decision(
             Verdict.PASS,
@@ -356,6 +388,8 @@ class Engine:
         records: list[tuple[Triplet, Record]] = []
         for recipient in mail.recipients:
             one = yield from self._greylisting.decide(sender, bare(recipient), subject, ruling, now)
+            if one.verdict is Verdict.DEFER and self._is_expected(bare(recipient), now):
+                one = _EXPECTED
             if one.triplet is not None and one.record is not None:
                 records.append((one.triplet, one.record))
             records.extend(one.also)

@@ -7,9 +7,10 @@ of lines:
 
     recipient until once|timed used|-
 
-`until` is in seconds since the epoch; `once` is over with its first use, `timed` with its time. A
-recipient is an address, or a domain with an @ before it. Lines that cannot be read are skipped and
-counted, those that are over are dropped, and there are at most 10,000.
+One for one mail is used up only by a mail that would have had to wait: whoever is known gets in
+without it. `until` is in seconds since the epoch; `once` is over with its first use, `timed` with
+its time. A recipient is an address, or a domain with an @ before it. Lines that cannot be read are
+skipped and counted, those that are over are dropped, and there are at most 10,000.
 
 >>> lines = "bob@example.org 2000 once -\\n@example.net 1500 timed -\\n"
 >>> expected = Expectations.parse(lines, now=1000)
@@ -81,6 +82,10 @@ class Expectations:
             return False
         self._by_recipient[one.recipient] = one
         return True
+
+    def is_timed(self, recipient: str, now: float) -> bool:
+        """Whether one is open that is not used up by a mail."""
+        return any(one.is_open(now) and not one.once for one in self._for(recipient))
 
     def matches(self, recipient: str, now: float) -> bool:
         return any(one.is_open(now) for one in self._for(recipient))

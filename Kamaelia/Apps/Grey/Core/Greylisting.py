@@ -37,9 +37,13 @@ _FIRST_TRIES = (Reason.NEW, Reason.EXPIRED_WINDOW, Reason.EXPIRED_PASS)
 @dataclass(frozen=True, slots=True)
 class _Terms:
     """On which a triplet is greylisted now. forgotten: what was known is not regarded (flushaddr:
-    the store is about to be told); client_counts: the client has a record of its own."""
+    the store is about to be told); client_counts: the client has a record of its own. network: of
+    its address, whatever stands for it in the triplet: who has waited, and how many strangers there
+    may be, is told by that. Domains cost nothing, one may let everybody send, and behind a
+    provider's name are strangers."""
 
     triplet: Triplet
+    network: str
     delay: int
     pass_seconds: int
     forgotten: bool
@@ -68,11 +72,10 @@ class Greylisting:
     ) -> Deciding:
         """Pass or defer; `key_kind` says what stood for the client. Addresses without <>."""
         client = subject.session.client
-        network, kind = key_of(
-            self._policy, subject, self._rules.network_of(client), self._organisation
-        )
+        network = self._rules.network_of(client)
+        key, kind = key_of(self._policy, subject, network, self._organisation)
         both = addresses_of(sender, recipient, normalise=self._policy.normalise_senders)
-        terms = self._terms(Triplet(network, *both), subject, ruling)
+        terms = self._terms(Triplet(key, *both), network, subject, ruling)
         if terms.client_counts:
             decision = yield from self._with_client(terms, now)
         else:
@@ -89,10 +92,13 @@ class Greylisting:
             also=decision.also,
         )
 
-    def _terms(self, triplet: Triplet, subject: Subject, ruling: Ruling | None) -> _Terms:
+    def _terms(
+        self, triplet: Triplet, network: str, subject: Subject, ruling: Ruling | None
+    ) -> _Terms:
         policy, autowhite = self._policy, None if ruling is None else ruling.autowhite
         return _Terms(
             triplet,
+            network,
             self._delay(subject, ruling),
             policy.pass_seconds if autowhite is None else autowhite,
             forgotten=ruling is not None and ruling.flushaddr,
@@ -109,7 +115,7 @@ class Greylisting:
         return policy.delay_seconds
 
     def _with_client(self, terms: _Terms, now: int) -> Deciding:
-        whole = client_triplet(terms.triplet.network)
+        whole = client_triplet(terms.network)
         client = yield from self._look(whole, terms)
         generation = 0
         if isinstance(client, Record):
@@ -142,6 +148,6 @@ class Greylisting:
         triplet, delay = terms.triplet, terms.delay
         if isinstance(record, StoreFailed):
             return without_store(triplet, self._policy, delay)
-        if record is None and not self._admit(triplet.network):
+        if record is None and not self._admit(terms.network):
             return when_too_many(triplet, self._policy, delay)
         return with_triplet(triplet, record, self._rules, now, delay, terms.pass_seconds)

@@ -93,15 +93,19 @@ class Rules:
         client = self._clients.get(attempt.client) or self._client(attempt.client)
         if client.allowed is not None:
             return client.allowed
-        if attempt.authenticated and self._authenticated_may:
-            return _AUTHENTICATED
-        if not self._is_ours(attempt):
+        if attempt.authenticated:
+            # The real server has let it log in, and says what it may send where; else a site whose
+            # rules have an `auth` (which means noauth) could send nothing out any more.
+            if self._authenticated_may:
+                return _AUTHENTICATED
+        elif not self._is_ours(attempt):
             return _RELAY_DENIED
-        # Quoted or not: Postfix takes the quotes off before it looks for a path (its parameter
-        # resolve_dequoted_address), and the real server may trust our address (row 5).
-        local = attempt.recipient_local
-        if "%" in local or "!" in local or "@" in local:
-            return _BAD_ROUTING
+        else:
+            # Quoted or not: Postfix takes the quotes off before it looks for a path (its parameter
+            # resolve_dequoted_address), and the real server may trust our address (row 5).
+            local = attempt.recipient_local
+            if "%" in local or "!" in local or "@" in local:
+                return _BAD_ROUTING
         for triple in client.triples:
             if _fits_triple(triple, attempt):
                 return _WHITELISTED_TRIPLE

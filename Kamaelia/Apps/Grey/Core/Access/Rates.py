@@ -32,6 +32,10 @@ class _Counter:
         self.total = 0
 
     def forget(self, slot: int) -> None:
+        if self.slots and self.slots[-1][0] > slot + _SLOTS:
+            # A clock that ran far ahead and was set back: what counts with a slot that comes in
+            # days would never be forgotten. So it counts from now on.
+            self.slots = deque([[slot, self.total]])
         while self.slots and self.slots[0][0] <= slot - _SLOTS:
             self.total -= self.slots.popleft()[1]
 

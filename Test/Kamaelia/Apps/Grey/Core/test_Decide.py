@@ -277,11 +277,11 @@ def test_an_authenticated_client_passes_to_anywhere() -> None:
         assert decision == Decision(Verdict.PASS, Reason.AUTHENTICATED)
 
 
-def test_with_greylist_authenticated_it_is_a_client_like_any_other() -> None:
+def test_with_greylist_authenticated_it_waits_like_any_other_but_may_send_to_anywhere() -> None:
     policy = replace(POLICY, greylist_authenticated=True)
-    assert without_record(replace(STRANGER, authenticated=True), policy) is None
-    foreign = without_record(replace(FOREIGN, authenticated=True), policy)
-    assert foreign == Decision(Verdict.REJECT, Reason.RELAY_DENIED)
+    for attempt in (STRANGER, FOREIGN, to("user%foreign.example@example.org")):
+        assert without_record(replace(attempt, authenticated=True), policy) is None
+    assert without_record(FOREIGN, policy) == Decision(Verdict.REJECT, Reason.RELAY_DENIED)
 
 
 def test_a_stranger_too_many_is_deferred_and_not_remembered() -> None:

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from Kamaelia.Apps.Grey.Core.Access.Clauses import DnsrblIn, From, SpfIs
+from Kamaelia.Apps.Grey.Core.Access.Clauses import DnsrblIn, From, SpfIs, Tarpit
 from Kamaelia.Apps.Grey.Core.Access.Questions import (
     Dnsrbl,
     HostName,
@@ -168,9 +168,26 @@ def test_a_whitelist_rule_asks_no_store_and_an_exemption_asks_no_rule() -> None:
     for policy, attempt, expected in (
         (POLICY, with_subject(auth_user="anna"), Reason.AUTHENTICATED),
         (replace(POLICY, nospf=False), STRANGER, Reason.SPF_PASS),
-        (replace(POLICY, never_greylist_for=("b@example.org",)), STRANGER, Reason.OPTED_OUT),
     ):
         assert Driver(Engine(policy, black), SPF_PASS).decide(attempt).reason is expected
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (Action.BLACKLIST, Reason.RULE),  # to be refused is no matter of waiting
+        (Action.GREYLIST, Reason.OPTED_OUT),
+        (Action.WHITELIST, Reason.OPTED_OUT),
+    ],
+)
+def test_who_does_not_want_to_wait_is_still_protected_by_rules_that_refuse(
+    action: Action, expected: Reason
+) -> None:
+    for policy in (
+        replace(POLICY, never_greylist_for=("b@example.org",)),
+        replace(POLICY, greylist_only_for=("example.net",)),
+    ):
+        assert reason(Driver(Engine(policy, rule_set(rule(action, OF_A))))) is expected
 
 
 def test_with_greylisting_off_the_rules_still_hold() -> None:
@@ -387,6 +404,33 @@ def test_a_stranger_too_many_is_not_remembered() -> None:
     assert reason(driver, replace(STRANGER, client="203.0.113.9")) is Reason.NEW
 
 
+def test_strangers_are_counted_by_address_however_many_domains_they_have() -> None:
+    policy = replace(POLICY, key_order=(KeyKind.SPF,))
+    asked: list[str] = []
+    engine = Engine(policy, admit=lambda network: not asked.append(network))  # type: ignore[func-returns-value]
+    assert Driver(engine, SPF_PASS).decide().triplet == Triplet(
+        "spf:example.net", "a@example.net", "b@example.org"
+    )
+    assert asked == ["192.0.2.0/24"]
+
+
+def test_a_client_is_known_by_address_and_not_by_a_domain_that_lets_everybody_send() -> None:
+    elsewhere = replace(STRANGER, client="203.0.113.9", sender="new@example.net")
+    passed = SpfAnswer(SpfResult.PASS, "example.net")
+    answers: dict[Question, object] = {
+        Spf(client, "mx.example.net", sender): passed
+        for client in (CLIENT, "203.0.113.9")
+        for sender in ("a@example.net", "new@example.net")
+    }
+    policy = replace(POLICY, key_order=(KeyKind.SPF,), client_passes=1)
+    driver = Driver(Engine(policy), answers)
+    assert reason(driver) is Reason.NEW
+    assert reason(driver, now=T0 + 60) is Reason.RETRIED
+    assert reason(driver, elsewhere, T0 + 120) is Reason.NEW
+    here = replace(elsewhere, client=CLIENT)
+    assert reason(driver, here, T0 + 120) is Reason.CLIENT_KNOWN
+
+
 # --- what is said, and a dry run ---
 
 
@@ -403,6 +447,9 @@ def test_a_dry_run_lets_all_through_that_is_for_us_and_remembers() -> None:
     assert (decision.verdict, decision.reason) == (Verdict.PASS, Reason.RULE)
     assert decision.would is not None
     assert decision.would.verdict is Verdict.REJECT
+    slow = Driver(Engine(dry, rule_set(rule(Action.WHITELIST, Tarpit(5))))).decide()
+    assert slow.ruling is not None
+    assert (slow.verdict, slow.ruling.tarpit) == (Verdict.PASS, 0.0)
     driver = Driver(Engine(dry))
     first = driver.decide()
     assert (first.verdict, first.reason, first.reply) == (Verdict.PASS, Reason.NEW, None)

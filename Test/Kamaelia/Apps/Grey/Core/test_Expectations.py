@@ -100,3 +100,11 @@ def test_the_example_in_the_docstring_is_true() -> None:
     result = doctest.testmod(sys.modules[Expectations.__module__])
     assert result.attempted
     assert not result.failed
+
+
+def test_only_one_that_no_mail_uses_up_is_timed() -> None:
+    both = "b@example.org 2000 once -\n@example.org 2000 timed -\n@example.net 2000 once -\n"
+    expected = Expectations.parse(both, now=1000)
+    assert expected.is_timed("b@example.org", 2000)
+    assert not expected.is_timed("b@example.org", 2001)
+    assert not expected.is_timed("b@example.net", 1000)

@@ -36,7 +36,14 @@ def test_no_period_is_a_second(seconds: int) -> None:
 
 def test_a_clock_that_is_set_back_loses_nothing() -> None:
     rates = Rates()
-    assert [rates.count("r", "k", now, 60) for now in (1000, 10, 1001)] == [1, 2, 3]
+    assert [rates.count("r", "k", now, 60) for now in (1000, 960, 1001)] == [1, 2, 3]
+
+
+def test_what_was_counted_by_a_clock_that_ran_far_ahead_is_forgotten_like_all() -> None:
+    rates = Rates()
+    assert [rates.count("r", "k", now, 60) for now in (10**6, 10, 11, 50)] == [1, 2, 3, 4]
+    assert [rates.count("r", "k", now, 60) for now in (80, 600)] == [2, 1]
+    assert rates.seen("r", "k", 601, 60) == 1
 
 
 def test_names_keys_and_periods_are_apart() -> None:
