@@ -394,7 +394,7 @@ def test_one_screen_makes_strangers_wait_and_says_what_the_real_server_says(
 ) -> None:
     with Example("Grey/one_screen.py", tmp_path, 0, sink.port, 2) as grey:
         port = grey.port
-        assert swaks(port, "anna@example.org").startswith("451 4.7.1 Greylisted")
+        assert swaks(port, "anna@example.org").startswith("451 4.7.1 Greylisting in action")
         assert sink.kept() == []
         assert swaks(port, "victim@elsewhere.example").startswith("550")
         assert swaks_until_taken(port, "anna@example.org")[-1].startswith("250")

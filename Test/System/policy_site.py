@@ -2,27 +2,29 @@
 A site with rules, as its administrator has it: kamaelia-grey with a greylist.conf of free text, a
 mail server behind it that shows what arrived, and a DNS server that knows the names of the tests.
 
-    with Site(folder, dns, sink) as site:
-        site.write("racl blacklist spf fail\\n")
-        site.start()
-        assert site.client("127.0.1.1").mail(...)
+    site = Site(folder, boxes.port, resolver)
+    site.write("racl blacklist spf fail\\n")
+    with site:
+        assert site.asks("127.0.1.1", "a@example.net", "anna@example.org").code == 451
 """
 
 from __future__ import annotations
 
-import re
-import socket
+import os
+import signal
 import socketserver
 import struct
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdatatype
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -33,6 +35,35 @@ from Test.System.processes import Program, free_port, wait_until
 QUIET = "slow.test."  # nobody ever answers for this domain
 
 Question = tuple[str, str]
+
+_TEST = """
+good 60 TXT "v=spf1 ip4:127.0.1.0/24 -all"
+bad 60 TXT "v=spf1 ip4:127.0.99.0/24 -all"
+open 60 TXT "v=spf1 +all"
+farm 60 TXT "v=spf1 ip4:127.0.20.0/24 ip4:127.0.30.0/24 -all"
+mxd 60 MX 10 mail.mxd
+mail.mxd 60 A 127.0.40.5
+n1.farm 60 A 127.0.50.1
+n2.farm 60 A 127.0.60.1
+mx.nice 60 A 127.0.70.1
+"""
+_NAMES = """
+1.50.0 60 PTR n1.farm.test.
+1.60.0 60 PTR n2.farm.test.
+1.70.0 60 PTR mx.nice.test.
+1.72.0 60 PTR liar.test.
+"""
+_LISTED = """
+1.80.0.127 60 A 127.0.0.11
+2.80.0.127 60 A 127.0.0.2
+1.81.0.127 60 A 127.0.0.3
+"""
+
+
+def zones() -> tuple[Zone, ...]:
+    """What the DNS knows: domains below test, the names of clients, and the list bl.example."""
+    places = (("test.", _TEST), ("127.in-addr.arpa.", _NAMES), ("bl.example.", _LISTED))
+    return tuple(Zone(origin, records) for origin, records in places)
 
 
 class Names:
@@ -139,7 +170,7 @@ class Mailboxes:
 class Visitor(Client):
     """A client that says what it wants in one call each."""
 
-    def begin(self, sender: str, helo: str = "client.example.net") -> Visitor:
+    def introduce(self, sender: str, helo: str) -> Visitor:
         assert self.banner.code == 220, self.banner
         assert self.ask(f"EHLO {helo}").code == 250
         assert (answer := self.ask(f"MAIL FROM:<{sender}>")).code == 250, answer
@@ -189,8 +220,17 @@ class Site(Program):
             self._base += f"resolvers:\n    {resolver[0]}  {resolver[1]}\n"
         self._starts = 0
 
+    clock = staticmethod(monotonic)
+
     def write(self, text: str) -> None:
-        self.config.write_text(self._base + text, encoding="utf-8")
+        self.write_to(self.config, text)
+
+    def write_to(self, path: Path, text: str) -> None:
+        path.write_bytes((self._base + text).encode())
+
+    def end_if_running(self) -> None:
+        if self._process is not None:
+            self.end()
 
     def command(self, *options: object) -> list[str]:
         start = [sys.executable, "-m", "Kamaelia.Apps.Grey", "-f", self.config, *options]
@@ -209,7 +249,7 @@ class Site(Program):
         self, source: str, sender: str = "a@example.net", helo: str = "client.example.net"
     ) -> Iterator[Visitor]:
         with Visitor(("127.0.0.1", self.port), source) as client:
-            yield client.begin(sender, helo)
+            yield client.introduce(sender, helo)
 
     def asks(self, source: str, sender: str, recipient: str, helo: str = "client.x.test") -> Answer:
         """What a client is told about one recipient."""
@@ -226,9 +266,7 @@ class Site(Program):
         return self.logged(*words)[-1]
 
     def reload(self, text: str, said: str) -> None:
-        """Write the file anew and wait for what the program says of it."""
+        """Write the file anew, have it read, and wait for what the program says of it."""
         self.write(text)
+        os.kill(self.pid, signal.SIGHUP)
         self.wait_for(said)
-
-
-__all__ = ["QUIET", "Iterable", "Mailboxes", "Names", "Site", "Visitor", "re", "socket", "suppress"]

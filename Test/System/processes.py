@@ -83,7 +83,12 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            if self._process is not None:  # a supervisor would try for ever
+                self.end()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

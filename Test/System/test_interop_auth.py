@@ -152,7 +152,7 @@ def test_postfix_hears_who_the_client_is_that_logs_in(behind: Behind, tmp_path: 
 
 def test_a_stranger_of_the_same_address_is_greylisted_and_may_not_relay(behind: Behind) -> None:
     done = behind.send(Mail("strange", recipient="bert@example.org"), "--tls")
-    assert "451 4.7.1 Greylisted" in done.stdout
+    assert "451 4.7.1 Greylisting in action" in done.stdout
     done = behind.send(Mail("strange", recipient="b@example.com"), "--tls")
     assert "550 5.7.1 relaying denied" in done.stdout
 

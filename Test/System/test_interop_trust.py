@@ -96,5 +96,5 @@ def test_a_stranger_hears_of_an_unknown_recipient_at_the_first_try(
         assert refused.text == (
             f"5.1.1 <{unknown}>: Recipient address rejected: User unknown in virtual mailbox table"
         )
-        assert deferred.text.startswith("4.7.1 Greylisted")
+        assert deferred.text.startswith("4.7.1 Greylisting in action")
         grey.wait_for_log("event=decision", f"to={unknown}", "verdict=defer")

@@ -74,6 +74,9 @@ def _log_to(config: Config, handlers: list[logging.Handler]) -> None:
     in_detail = config.verbose or config.greylist_debuglog is not None
     level = logging.DEBUG if in_detail else logging.INFO
     logging.basicConfig(level=level, handlers=handlers, force=True)
+    rules = logging.getLogger(RULES)
+    if rules.level == logging.NOTSET:  # only -l: of 5,000 rules each decision would say 5,000 lines
+        rules.setLevel(logging.INFO)
 
 
 # ---- handlers

@@ -267,6 +267,8 @@ class _Life:
                 log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - no fault
         if word is Word.RELOADED:
             log.info("new sessions have the new configuration")
+            # What the one before was made of has cycles, may be large, and else stays for hours.
+            gc.collect()
         self._notifier.ready("taking mail")
         if self._link is not None:
             self._link.say(word)

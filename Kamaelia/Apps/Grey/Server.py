@@ -103,7 +103,7 @@ RESTART = (
     # The store sweeps by these: a longer one would come too late for what is swept meanwhile.
     *("retry_window", "pass_lifetime"),
     *("greylist_log", "greylist_debuglog", "workers", "pid_file", "user"),
-    *("log_to", "log_format", "logfac", "verbose", "nodetach"),
+    *("log_to", "log_format", "logfac", "verbose", "logexpired", "nodetach"),
     *("dumpfile", "dumpfile_mode", "dumpfreq", "dump_at_end_only", "dump_no_time_translation"),
 )
 
@@ -160,6 +160,7 @@ class GreyServer(component):
             sweep_interval=float(config.sweep_interval),
             memory_records=config.memory_records,
             shared=config.workers > 1,
+            log_expired=config.logexpired or config.verbose,
         )
         self.tarpits = Tarpits()
         self.rates = Rates()  # what rules count goes on at a reload
@@ -240,9 +241,7 @@ class GreyServer(component):
         rules: the access rules. lookups: answers questions; None: with this configuration there are
         none."""
         newcomers = Newcomers(config.new_per_network)
-        self.expected = (
-            ExpectFile(config.expect_file, self.clock) if config.expect_file is not None else None
-        )
+        self.expected = self._expected(config)
         engine = engine_of(
             config,
             rules,
@@ -259,6 +258,16 @@ class GreyServer(component):
             float(config.decision_timeout),
             plain=engine.plain and lookups is None and self.expected is None,
         )
+
+    def _expected(self, config: Config) -> ExpectFile | None:
+        """The one that is in use, if it is of the same file: what was used up stays so, and clients
+        of before hear of what is added, too."""
+        path, before = config.expect_file, self.expected
+        if path is None or (before is not None and before.path == path):
+            return before if path is not None else None
+        made = ExpectFile(path, self.clock)
+        made.look()  # who is waited for may come before our next look
+        return made
 
     def activate(
         self, Scheduler: scheduler | None = None, Tracker: object = None, mainmethod: str = "main"
@@ -307,6 +316,7 @@ class GreyServer(component):
                 if (known.host, known.port) == (backend.host, backend.port) and known.seen:
                     backend.learn(known.seen)
         self.config = config
+        self.unpause()  # there may be more to look at than before
         self._retire(before)
         return changed
 

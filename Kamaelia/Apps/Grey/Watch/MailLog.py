@@ -113,8 +113,9 @@ def line_of(event: Decided | Outcome) -> str:
 
 def _more(decision: Decision | MessageDecision) -> Iterator[tuple[str, str]]:
     """What only some decisions have."""
-    if decision.ruling is not None and decision.ruling.rule is not None:
-        yield "rule", decision.ruling.rule.name
+    ruling = (decision.would or decision).ruling
+    if ruling is not None and ruling.rule is not None:
+        yield "rule", ruling.rule.name
     if isinstance(decision, Decision) and decision.key_kind:
         yield "key", decision.key_kind
     if decision.would is not None:
@@ -183,6 +184,14 @@ def words_of(event: Decided | Outcome, *, as_json: bool = False) -> Iterator[str
     for text in event.decision.ruling.log[:LINES_OF_RULES]:
         fields = {"event": "log", "session": _session(event.attempt), "text": text}
         yield _either(event.now, fields, as_json)
+
+
+def _is_silent(event: Decided | Outcome) -> bool:
+    """Whether the rule that decided says `nolog`."""
+    if not isinstance(event, Decided):
+        return False
+    ruling = event.decision.ruling
+    return ruling is not None and ruling.nolog
 
 
 def _tell_rules(events: list[Decided | Outcome]) -> None:
@@ -293,7 +302,8 @@ class MailLog(threadedcomponent):
         one = json_of if as_json else line_of
         lines: list[str] = []
         for event in events:
-            lines.append(one(event))
+            if not _is_silent(event):
+                lines.append(one(event))
             lines += words_of(event, as_json=as_json)
         if self._overflow.lost:
             lines.append(self._loss())
@@ -302,7 +312,9 @@ class MailLog(threadedcomponent):
     def _tell(self, events: list[Decided | Outcome]) -> None:
         """To the logger, whose lines have a time of their own."""
         for event in events:
-            mail_log.info("%s", line_of(event).partition(" ")[2], extra={"event": event})
+            if not _is_silent(event):
+                line = line_of(event).partition(" ")[2]
+                mail_log.info("%s", line, extra={"event": event})
             for words in words_of(event):
                 mail_log.info("%s", words.partition(" ")[2])
         if self._overflow.lost:
@@ -310,6 +322,8 @@ class MailLog(threadedcomponent):
 
     def _write(self, lines: list[str]) -> None:
         assert self._path is not None  # noqa: S101 - else there is nothing to be written to
+        if not lines:  # of rules that say nolog
+            return
         try:
             self._open(self._path)
             data = ("\n".join(lines) + "\n").encode("ascii")

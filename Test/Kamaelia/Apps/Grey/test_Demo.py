@@ -36,7 +36,7 @@ def test_played_once_it_ends_well(
     assert "BAD" not in out
     assert len(re.findall(r"^   ok  ", out, re.MULTILINE)) == 9
     assert out.endswith("Everything went as it should.\n")
-    assert "451 4.7.1 Greylisted" in out
+    assert "451 4.7.1 Greylisting in action" in out
     assert "550 5.7.1 relaying denied" in out
 
 

@@ -191,3 +191,15 @@ def test_a_daemon_says_it_to_the_terminal_until_it_takes_mail(
     assert "one" in error
     assert "two" not in error
     assert Logs.RULES == "kamaelia-grey.rules"
+
+
+def test_how_rules_match_is_only_for_those_who_ask(tmp_path: Path) -> None:
+    """Of many rules each decision would be as many lines."""
+    rules = logging.getLogger(RULES)
+    rules.setLevel(logging.NOTSET)
+    log_directly(config(verbose=True, greylist_debuglog=tmp_path / "debug.log"))
+    assert logging.getLogger().isEnabledFor(logging.DEBUG)
+    assert not rules.isEnabledFor(logging.DEBUG)
+    log_rules()
+    log_directly(config())
+    assert rules.isEnabledFor(logging.DEBUG)

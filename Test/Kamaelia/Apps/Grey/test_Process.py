@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,27 @@ def test_hups_during_a_reading_are_one_more(start: Callable[..., Case]) -> None:
     case.scheduler.do_next()
     assert [config.greylist_delay for config in case.server.configs] == [5, 6]
     assert case.scheduler.calls == []
+
+
+class Knot:
+    """It refers to itself, as the parts of a server do to each other."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_a_file_was_made_of_is_given_back_when_it_is_replaced(
+    start: Callable[..., Case],
+) -> None:
+    """Else large lists stay in memory until the collector comes to them, hours later."""
+    case = start()
+    case.read = [Config(greylist_delay=5)]
+    made = weakref.ref(Knot())
+    assert made() is not None
+    signal.raise_signal(signal.SIGHUP)
+    case.scheduler.do_next()
+    case.scheduler.do_next()
+    assert made() is None
 
 
 def test_a_bad_file_changes_nothing(start: Callable[..., Case]) -> None:

@@ -138,8 +138,8 @@ RULE = Rule(Stage.RCPT, Action.GREYLIST, (), Extras(), "greylist.conf", 12, "slo
 
 def test_a_rule_a_key_and_a_dry_run_are_said_at_the_end_of_the_line() -> None:
     ruling = Ruling(Action.GREYLIST, RULE)
-    would = Decision(Verdict.DEFER, Reason.NEW, 60)
-    decided = Decision(Verdict.PASS, Reason.NEW, ruling=ruling, would=would, key_kind="spf")
+    would = Decision(Verdict.DEFER, Reason.NEW, 60, ruling=ruling)
+    decided = Decision(Verdict.PASS, Reason.NEW, would=would, key_kind="spf")
     line = line_of(Decided(ATTEMPT, decided, 0.0))
     assert line.endswith(' wait=0 waited=0 rule="slow one" key=spf would=defer/new')
     fields = fields_of(Decided(ATTEMPT, decided, 0.0))
@@ -345,3 +345,13 @@ def test_lines_that_found_no_room_are_counted(
     assert lines.count(DECIDED_LINE) == 5
     (loss,) = [line for line in lines if line != DECIDED_LINE]
     assert values_of(loss) == {"event": "lost", "lines": "3"}
+
+
+def test_what_a_rule_does_not_want_logged_is_not(tmp_path: Path) -> None:
+    ruling = Ruling(Action.WHITELIST, nolog=True)
+    silent = Decided(ATTEMPT, Decision(Verdict.PASS, Reason.RULE, ruling=ruling), 0.0)
+    path = tmp_path / "mail.log"
+    drive(MailLog(path), inbox=[silent], control=[producerFinished()])
+    assert not path.exists()
+    drive(MailLog(path), inbox=[silent, DECIDED], control=[producerFinished()])
+    assert path.read_text(encoding="ascii") == DECIDED_LINE + "\n"
