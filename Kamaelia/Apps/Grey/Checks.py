@@ -69,7 +69,12 @@ def surroundings(config: Config) -> list[str]:
         except (CertificateError, OwnComponents.OwnComponentError) as error:
             problems.append(str(error))
     kinds = {clause.kind for rule in config.access_rules for clause in rule.clauses}
-    return problems + missing(config.definitions, sorted(kinds))
+    problems += missing(config.definitions, sorted(kinds))
+    for statement in ("geoipdb", "geoipv6db"):
+        name = getattr(config.definitions, statement)
+        if name and not os.access(name, os.R_OK):
+            problems.append(f"{statement} {name}: cannot be read")
+    return problems
 
 
 def pid_folder(config: Config) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from Kamaelia.Apps.Grey import Checks
+from Kamaelia.Apps.Grey.Config.Loader import loads
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Core.Modes import ServerTLS
 from Kamaelia.Apps.Grey.PidFile import PidFile
@@ -40,7 +41,24 @@ def test_all_that_is_there_is_no_problem(good: Config, tmp_path: Path) -> None:
     assert Checks.expiring(good) == []
 
 
-@pytest.mark.parametrize("setting", ["database", "greylist_log", "greylist_debuglog"])
+def test_a_rule_that_nobody_can_answer_is_said(good: Config, tmp_path: Path) -> None:
+    for text, said in (
+        ('racl blacklist geoip "XX"\n', "geoip: there is no geoipdb statement"),
+        (f'geoipdb "{tmp_path}/none"\nracl blacklist geoip "XX"\n', "cannot be read"),
+    ):
+        config = loads(text)
+        rules = {"access_rules": config.access_rules, "definitions": config.definitions}
+        (problem,) = Checks.surroundings(replace(good, **rules))  # type: ignore[arg-type]
+        assert said in problem
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("database", "greylist_log", "greylist_debuglog"),
+        *("dumpfile", "expect_file", "big_senders_file"),
+    ],
+)
 def test_a_missing_folder_is_said(good: Config, tmp_path: Path, setting: str) -> None:
     (problem,) = Checks.surroundings(
         replace(good, **{setting: tmp_path / "none" / "x"})  # type: ignore[arg-type]
