@@ -23,7 +23,7 @@ from Kamaelia.Apps.Grey.Store.Dump import BadLine, shown
 
 KEPT_SECONDS = 3_000_000
 WAITING, PASSED = "attempters.dbm", "greylisted.dbm"
-_ADDED = (".dat", ".dir", ".bak", ".db", ".pag")  # by the kinds of dbm
+_ADDED = (".dat", ".dir", ".bak", ".db", ".pag", "-wal", "-shm")  # by the kinds of dbm
 _LONGEST_KEY = 8192
 
 
@@ -71,7 +71,10 @@ def _entry(key: bytes, value: bytes, ours: Ours, *, passed: bool) -> Found:
 
 
 def _without_added(path: Path) -> Path:
-    return path.with_suffix("") if path.suffix in _ADDED else path
+    for added in _ADDED:
+        if path.name.endswith(added):
+            return path.with_name(path.name.removesuffix(added))
+    return path
 
 
 def _kind(path: Path) -> str | None:

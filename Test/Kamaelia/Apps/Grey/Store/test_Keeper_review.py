@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,19 @@ class Kept:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.clock = FakeClock(1_000.0)
-        self.keeper = StoreKeeper(
-            lambda: SqliteStore(path),
+        self.keeper = self._made()
+
+    def _made(self) -> StoreKeeper:
+        return StoreKeeper(
+            lambda: SqliteStore(self.path),
             Lifetimes(86_400, 10_000_000),
             clock=lambda: NOW,
             monotonic=self.clock,
         )
+
+    def begin_again(self) -> None:
+        self.keeper.close()
+        self.keeper = self._made()
 
     def put(self, *numbers: int) -> None:
         self.keeper.serve([Remember(triplet(each), Record.started(NOW)) for each in numbers])
@@ -43,14 +51,16 @@ class Kept:
         self.keeper.housekeep()
 
     def in_file(self) -> int:
-        with sqlite3.connect(self.path) as file:
+        with closing(sqlite3.connect(self.path)) as file:
             number: int = file.execute("SELECT count(*) FROM records").fetchone()[0]
         return number
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "grey.sqlite3")
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    made = Kept(tmp_path / "grey.sqlite3")
+    yield made
+    made.keeper.close()
 
 
 def no_room(_: sqlite3.Connection) -> None:
@@ -88,8 +98,7 @@ def test_one_that_was_removed_while_the_disk_was_full_is_made_when_there_is_room
 def test_a_damaged_one_that_cannot_be_set_aside_is_tried_again(kept: Kept) -> None:
     kept.put(*range(2000))
     kept.wait()
-    kept.keeper.close()
-    kept = Kept(kept.path)
+    kept.begin_again()
     kept.wait()
     with kept.path.open("r+b") as file:
         file.seek(4096)
