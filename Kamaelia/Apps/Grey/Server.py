@@ -245,9 +245,9 @@ class GreyServer(component):
         engine = engine_of(
             config,
             rules,
-            lambda network: newcomers.admit(network, time.monotonic()),
-            self.expected,
-            self.tarpits,
+            admit=lambda network: newcomers.admit(network, time.monotonic()),
+            expectations=self.expected,
+            tarpits=self.tarpits,
         )
         return GreylistDecider(
             policy_of(config),

@@ -17,7 +17,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from Kamaelia.Apps.Grey.Certificates import backend_context
 from Kamaelia.Apps.Grey.Config.Schema import Config
@@ -111,20 +111,25 @@ def rules_of(config: Config, rates: Rates | None = None) -> RuleSet:
 def engine_of(
     config: Config,
     rules: RuleSet,
-    admit: Callable[[str], bool],
-    expectations: Expectations | None,
-    tarpits: Tarpits,
+    *,
+    admit: Callable[[str], bool] = lambda _: True,
+    expectations: Expectations | None = None,
+    big_senders: Networks | None = None,
+    tarpits: Tarpits | None = None,
+    trace: bool = False,
 ) -> Engine:
-    """Who decides. admit: whether one more stranger of a network may be remembered."""
+    """Who decides, in a server and for --explain. admit: whether one more stranger of a network may
+    be remembered."""
     return Engine(
         policy_of(config),
         rules,
         organisation=organisation_of,
         admit=admit,
-        local=lambda now: local_fields(datetime.fromtimestamp(now, UTC).astimezone(zone_at(now))),
+        local=lambda now: local_fields(datetime.fromtimestamp(now, zone_at(now))),
         expectations=expectations,
+        big_senders=big_senders,
         tarpits=tarpits if config.access_rules else None,
-        trace=logging.getLogger(RULES).isEnabledFor(logging.DEBUG),  # -l
+        trace=trace or logging.getLogger(RULES).isEnabledFor(logging.DEBUG),  # -l
     )
 
 

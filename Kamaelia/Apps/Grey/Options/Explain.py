@@ -28,17 +28,16 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 
 from Axon.Component import component
 from Axon.Ipc import producerFinished
 from Axon.Scheduler import scheduler
+from Kamaelia.Apps.Grey import Settings
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Core.Access.Evaluate import explain as lines_of
 from Kamaelia.Apps.Grey.Core.Access.Questions import LookupFailed, Question
-from Kamaelia.Apps.Grey.Core.Access.Site import local_fields
 from Kamaelia.Apps.Grey.Core.Engine import (
     STORE_FAILED,
     Engine,
@@ -49,14 +48,13 @@ from Kamaelia.Apps.Grey.Core.Engine import (
 )
 from Kamaelia.Apps.Grey.Core.Expectations import Expectations
 from Kamaelia.Apps.Grey.Core.Networks import Networks
-from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Record, Triplet
+from Kamaelia.Apps.Grey.Core.Types import Ask, Attempt, Decision, Found, Record, Triplet
 from Kamaelia.Apps.Grey.Lookups import BigSendersFile
 from Kamaelia.Apps.Grey.Lookups.Contents import Contents
-from Kamaelia.Apps.Grey.Lookups.LookupService import Ask, Found, LookupService
-from Kamaelia.Apps.Grey.Lookups.Organisations import organisation_of
+from Kamaelia.Apps.Grey.Lookups.LookupService import LookupService
 from Kamaelia.Apps.Grey.Lookups.Others import handlers
 from Kamaelia.Apps.Grey.Options.Checking import say
-from Kamaelia.Apps.Grey.Settings import lookup_settings_of, policy_of, rules_of, zone_at
+from Kamaelia.Apps.Grey.Settings import definitions_of, lookup_settings_of, rules_of
 from Kamaelia.Apps.Grey.Store.SqliteSchema import KEY, SCHEMA_VERSION, VALUES
 
 Reader = Callable[[Triplet], "Record | StoreFailed | None"]
@@ -105,14 +103,8 @@ def engine_of(config: Config, now: int) -> Engine:
     if config.big_senders and config.big_senders_file and config.big_senders_file.is_file():
         lists = BigSendersFile.read(config.big_senders_file)
         networks = Networks(network for each in lists.values() for network in each.networks)
-    return Engine(
-        policy_of(config),
-        rules_of(config),
-        organisation=organisation_of,
-        local=lambda seconds: local_fields(datetime.fromtimestamp(seconds, zone_at(seconds))),
-        expectations=expected,
-        big_senders=networks,
-        trace=True,
+    return Settings.engine_of(
+        config, rules_of(config), expectations=expected, big_senders=networks, trace=True
     )
 
 
@@ -169,10 +161,8 @@ class Explaining(component):
     def run_alone(self) -> None:
         """With a look-up service of its own, to the end."""
         config = self._config
-        settings = lookup_settings_of(config)
-        service = LookupService(
-            config.definitions, settings, handlers(config.definitions, settings, Contents())
-        )
+        settings, definitions = lookup_settings_of(config), definitions_of(config)
+        service = LookupService(definitions, settings, handlers(definitions, settings, Contents()))
         self.link((self, "ask"), (service, "inbox"))
         self.link((self, "signal"), (service, "control"))
         service.activate()

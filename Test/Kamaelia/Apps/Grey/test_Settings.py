@@ -97,7 +97,7 @@ def test_the_zone_is_that_of_the_time() -> None:
 def test_rules_that_name_hours_mean_ours() -> None:
     rules = 'racl blacklist time "* 17 * * *"\nracl whitelist default\n'
     config = loads("nospf\nallowed_domains:\n    example.org\n" + rules)
-    engine = engine_of(config, rules_of(config), lambda _: True, None, Tarpits())
+    engine = engine_of(config, rules_of(config), tarpits=Tarpits())
     attempt = Attempt("192.0.2.7", "mx", "a@b.example", "b@example.org", "k", "b", "example.org")
     verdicts = []
     for now in (SUMMER, SUMMER + 3600):  # 17:06 and 18:06
@@ -128,7 +128,7 @@ def test_the_engine_gets_what_is_given() -> None:
 
     rates = Rates()
     rules = rules_of(config, rates)
-    engine = engine_of(config, rules, admit, expected, tarpits)
+    engine = engine_of(config, rules, admit=admit, expectations=expected, tarpits=tarpits)
     assert engine.expectations is expected
     assert engine.tarpits is tarpits
     assert engine.policy.delay_seconds == 420
@@ -139,7 +139,7 @@ def test_the_engine_gets_what_is_given() -> None:
 
 def test_without_rules_nobody_has_endured_anything() -> None:
     config = Config()
-    engine = engine_of(config, rules_of(config), lambda _: True, None, Tarpits())
+    engine = engine_of(config, rules_of(config), tarpits=Tarpits())
     assert engine.tarpits is None
 
 
@@ -149,7 +149,7 @@ def test_rulings_are_traced_if_their_log_wants_it(
 ) -> None:
     caplog.set_level(level, RULES)
     config = Config()
-    assert engine_of(config, rules_of(config), lambda _: True, None, Tarpits())._trace is traced
+    assert engine_of(config, rules_of(config), tarpits=Tarpits())._trace is traced
 
 
 # --- who looks things up ---

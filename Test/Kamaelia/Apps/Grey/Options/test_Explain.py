@@ -111,6 +111,16 @@ def test_a_look_up_is_shown_with_its_answer(path: Path, capsys: pytest.CaptureFi
     assert any(line.startswith("looked up HostName(") and "failed: " in line for line in lines)
 
 
+def test_lists_of_the_settings_are_asked_as_the_program_asks_them(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with path.open("a") as file:  # no name below "invalid" is ever asked for outside
+        file.write("trusted_lists:\n    dnswl.invalid  127.0.0.0/16\n")
+    lines = asked(path, capsys, "192.0.2.77", "a@example.net", "b@example.org")
+    (line,) = [each for each in lines if "dnswl.invalid" in each]
+    assert line.endswith(": False")
+
+
 def test_a_client_that_is_no_address_is_usage(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
