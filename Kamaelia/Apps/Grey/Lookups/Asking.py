@@ -1,18 +1,17 @@
 """
-What is said between those who ask, the LookupService and its handlers
-======================================================================
+What is said between the LookupService and its handlers
+=======================================================
+What those who ask say, `Ask` and `Found`, stands in Core.Types: neither side imports the other.
+
 >>> settings = LookupSettings(lookup_timeout=5.0)
 >>> settings.failure_ttl
 30.0
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from Kamaelia.Apps.Grey.Core.Access.Questions import Question
 from Kamaelia.Apps.Grey.Lookups.DnsWalks import Done
-from Kamaelia.Support.Protocol.DNS.Messages import Deliverable
 
 if TYPE_CHECKING:
     from Kamaelia.Apps.Grey.Lookups.LookupService import LookupService
@@ -41,27 +40,6 @@ class Opens(Protocol):
 class TakesItsTime(Protocol):
     def seconds(self, question: Any) -> float:  # noqa: ANN401
         """How long this one may take."""
-
-
-class Addressee(Protocol):
-    @property
-    def inboxes(self) -> Mapping[str, Deliverable]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Ask(question, reply_to=(component, inbox)): a Found is to come there."""
-
-    question: Question
-    reply_to: tuple[Addressee, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found out: the answer that its question names, or a LookupFailed."""
-
-    question: Question
-    answer: object
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,8 @@ from Axon.Component import component
 from Axon.Ipc import shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Access.Definitions import Definitions
 from Kamaelia.Apps.Grey.Core.Access.Questions import LookupFailed, Question
+from Kamaelia.Apps.Grey.Core.Types import Addressee, Ask, Found
 from Kamaelia.Apps.Grey.Lookups.Asking import (
-    Addressee,
-    Ask,
-    Found,
     Handler,
     LookupSettings,
     Opens,
@@ -312,8 +310,6 @@ def _close(handlers: Iterable[Handler]) -> None:
 
 
 __all__ = [
-    "Ask",
-    "Found",
     "Handler",
     "LookupService",
     "LookupSettings",

@@ -11,9 +11,8 @@ from random import Random
 
 from Kamaelia.Apps.Grey.Core.Access.Definitions import Definitions
 from Kamaelia.Apps.Grey.Core.Access.Questions import Question
+from Kamaelia.Apps.Grey.Core.Types import Ask, Found
 from Kamaelia.Apps.Grey.Lookups.LookupService import (
-    Ask,
-    Found,
     Handler,
     LookupService,
     LookupSettings,

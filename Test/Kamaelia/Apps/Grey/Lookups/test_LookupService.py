@@ -17,8 +17,9 @@ from Kamaelia.Apps.Grey.Core.Access.Questions import (
     P0f,
     Question,
 )
+from Kamaelia.Apps.Grey.Core.Types import Ask, Found
 from Kamaelia.Apps.Grey.Lookups.DnsWalks import Done
-from Kamaelia.Apps.Grey.Lookups.LookupService import Ask, Found, LookupService, LookupSettings
+from Kamaelia.Apps.Grey.Lookups.LookupService import LookupService, LookupSettings
 from Test.Kamaelia.Apps.Grey.Lookups.lookups import Asked
 from Test.Kamaelia.network import Script, Silent, World
 from Test.Kamaelia.shutdown import Ends

@@ -8,7 +8,8 @@ from Axon.Ipc import shutdownMicroprocess
 from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.Core.Access.Definitions import Definitions
 from Kamaelia.Apps.Grey.Core.Access.Questions import Country, LookupFailed
-from Kamaelia.Apps.Grey.Lookups.LookupService import Found, ThreadedHandler
+from Kamaelia.Apps.Grey.Core.Types import Found
+from Kamaelia.Apps.Grey.Lookups.LookupService import ThreadedHandler
 from Test.Kamaelia.Apps.Grey.Lookups.lookups import Asked
 from Test.Kamaelia.network import Script, World
 from Test.Kamaelia.zone_server import nobody_there
