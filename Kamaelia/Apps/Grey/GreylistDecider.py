@@ -50,7 +50,6 @@ from Kamaelia.Apps.Grey.Core.Access.Subject import Answers
 from Kamaelia.Apps.Grey.Core.Decide import when_too_many, with_triplet, without_store
 from Kamaelia.Apps.Grey.Core.Engine import Engine
 from Kamaelia.Apps.Grey.Core.Newcomers import Newcomers
-from Kamaelia.Apps.Grey.Core.Rules import Rules
 from Kamaelia.Apps.Grey.Core.Types import (
     Addressee,
     Answer,
@@ -148,8 +147,8 @@ class GreylistDecider(component):
     ) -> None:
         super().__init__()
         self._policy = policy
-        self._rules = Rules(policy)
         self.engine = engine or Engine(policy, admit=self._admit)
+        self._rules = self.engine.ready
         self._plain = self.engine.plain if plain is None else plain
         self._lookups = lookups
         self._decision_seconds = decision_seconds
