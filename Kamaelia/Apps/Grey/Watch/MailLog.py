@@ -36,7 +36,6 @@ import logging
 import os
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -51,6 +50,7 @@ from Kamaelia.Apps.Grey.Core.Types import (
     MessageAttempt,
     MessageDecision,
 )
+from Kamaelia.Apps.Grey.Watch.Overflowing import WAITING_LINES, Overflowing
 
 log = logging.getLogger(__name__)
 mail_log = logging.getLogger("kamaelia-grey.mail")
@@ -62,7 +62,6 @@ REMEMBERED_CHARACTERS = 64
 RECIPIENTS_SHOWN = 5
 LINES_OF_RULES = 20
 ALARM_SECONDS = 60.0
-WAITING_LINES = 100_000  # twice: for the scheduler's side and for the thread's
 _plain = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # printable ASCII without blank, quote, = and \
 
 
@@ -234,18 +233,6 @@ def _second(whole: int) -> str:
     return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-class _Overflowing(deque[Decided | Outcome]):
-    """Storage of the inbox: drops and counts what comes while a disk hangs. Mail goes first."""
-
-    lost = 0
-
-    def append(self, event: Decided | Outcome) -> None:
-        if len(self) < WAITING_LINES:
-            deque.append(self, event)
-        else:
-            self.lost += 1
-
-
 class MailLog(threadedcomponent):
     """MailLog(path=None, as_json=False) -> writes the lines; without a path to the logger
     "kamaelia-grey.mail"."""
@@ -274,7 +261,7 @@ class MailLog(threadedcomponent):
         self._monotonic = monotonic
         self._fd = -1
         self._next_alarm = 0.0
-        self._overflow = _Overflowing()
+        self._overflow = Overflowing()
         self.inboxes["inbox"].q = self._overflow
 
     def main(self) -> None:

@@ -35,7 +35,6 @@ import os
 import select
 import subprocess
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -49,10 +48,10 @@ from Kamaelia.Apps.Grey.Core.Access.Substitute import expand
 from Kamaelia.Apps.Grey.Core.Engine import subject_of
 from Kamaelia.Apps.Grey.Core.Outcome import Outcome
 from Kamaelia.Apps.Grey.Core.Types import Decided, MessageAttempt, Verdict
+from Kamaelia.Apps.Grey.Watch.Overflowing import WAITING_LINES, Overflowing
 
 log = logging.getLogger(__name__)
 
-WAITING_LINES = 100_000
 LINE_CHARACTERS = 4096
 GATHER_SECONDS = 0.05
 PROGRAM_SECONDS = 1.0  # so long a program may take to read what is there
@@ -121,16 +120,6 @@ def _subject(event: Decided, site: Site) -> Subject:
     )
 
 
-class _Overflowing(deque[Decided | Outcome]):
-    lost = 0
-
-    def append(self, event: Decided | Outcome) -> None:
-        if len(self) < WAITING_LINES:
-            deque.append(self, event)
-        else:
-            self.lost += 1
-
-
 class StatLog(threadedcomponent):
     """StatLog(target, expand) -> writes expand(event) for each event; "" is not written.
 
@@ -162,7 +151,7 @@ class StatLog(threadedcomponent):
         self._next_start = 0.0
         self._next_alarm = 0.0
         self._truncate = self._target.kind == "truncate"
-        self._overflow = _Overflowing()
+        self._overflow = Overflowing()
         self.inboxes["inbox"].q = self._overflow
 
     def main(self) -> None:

@@ -338,7 +338,7 @@ def test_a_write_that_is_cut_short_is_finished(
 def test_lines_that_found_no_room_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("Kamaelia.Apps.Grey.Watch.MailLog.WAITING_LINES", 5)
+    monkeypatch.setattr("Kamaelia.Apps.Grey.Watch.Overflowing.WAITING_LINES", 5)
     path = tmp_path / "grey.log"
     write(MailLog(path), [DECIDED] * 8)
     lines = path.read_text("ascii").splitlines()

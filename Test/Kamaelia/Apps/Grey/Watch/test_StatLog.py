@@ -205,7 +205,7 @@ def test_a_tap_gives_both_logs_the_same() -> None:
 def test_what_found_no_room_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("Kamaelia.Apps.Grey.Watch.StatLog.WAITING_LINES", 5)
+    monkeypatch.setattr("Kamaelia.Apps.Grey.Watch.Overflowing.WAITING_LINES", 5)
     path = tmp_path / "stat"
     write(StatLog(f">{path}", line), [DECIDED] * 8)
     assert path.read_text() == LINE * 5
