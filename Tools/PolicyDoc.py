@@ -27,7 +27,8 @@ if __name__ == "__main__":  # in a checkout it need not be installed
 
 from DocText import cell, table
 from DotText import Drawing
-from PolicyNotes import CLAUSE_NOTES, CODES, STATEMENT_NOTES, VALUE_NOTES, Note
+from PolicyCodes import CODES
+from PolicyNotes import CLAUSE_NOTES, STATEMENT_NOTES, VALUE_NOTES, Note
 from Railroad import NOTHING, Track, drawing, joined, svg, thing, track_of, word
 from Svg import key, key_of
 

@@ -23,6 +23,7 @@ from Test.children import unmeasured
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "Tools"))
 PolicyDoc = importlib.import_module("PolicyDoc")
+PolicyCodes = importlib.import_module("PolicyCodes")
 PolicyNotes = importlib.import_module("PolicyNotes")
 Railroad = importlib.import_module("Railroad")
 Svg = importlib.import_module("Svg")
@@ -56,7 +57,7 @@ def test_every_note_belongs_to_a_row() -> None:
 
 
 def test_every_code_is_explained_and_no_other() -> None:
-    said = re.findall(r"%(\w+|%)(\{)?", " ".join(PolicyNotes.CODES))
+    said = re.findall(r"%(\w+|%)(\{)?", " ".join(PolicyCodes.CODES))
     plain = {code for code, argument in said if not argument}
     assert plain == {*CODES, "%"}
     assert {code for code, argument in said if argument} == set(WITH_ARGUMENT)
