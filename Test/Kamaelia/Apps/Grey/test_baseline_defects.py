@@ -195,7 +195,9 @@ def test_a_store_that_fails_does_what_the_setting_says_and_the_log_says_so(
         grey.close()
 
 
-@pytest.mark.parametrize("place", ["Rules.without_record", "with_triplet"])
+@pytest.mark.parametrize(
+    "place", ["Core.Rules.Rules.without_record", "GreylistDecider.with_triplet"]
+)
 def test_an_exception_in_the_decision_is_421_and_not_a_pass(
     mail_server: MailServer, start_grey: StartGrey, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -206,7 +208,7 @@ def test_an_exception_in_the_decision_is_421_and_not_a_pass(
     grey = start_grey(backend)
     client = grey.client(STRANGER).begin()
     with monkeypatch.context() as patched:
-        patched.setattr(f"Kamaelia.Apps.Grey.GreylistDecider.{place}", fail)
+        patched.setattr(f"Kamaelia.Apps.Grey.{place}", fail)
         assert client.ask(RCPT).startswith("421 4.3.0 ")
     assert client.is_closed()
     assert backend.visits == []
