@@ -98,6 +98,8 @@ class Rules:
             # rules have an `auth` (which means noauth) could send nothing out any more.
             if self._authenticated_may:
                 return _AUTHENTICATED
+        elif attempt.mta:
+            pass  # for whom it takes mail is its own business, and it has looked
         elif not self._is_ours(attempt):
             return _RELAY_DENIED
         else:

@@ -107,8 +107,9 @@ class Attempt:
 
     `recipient_local` and `recipient_domain` are the two sides of the last unquoted @ of
     `recipient`, as the parser saw them: nobody takes an address apart a second time.
-    `authenticated`: the real mail server has taken this client's AUTH. The Decision goes to the
-    box that `reply_to` names, which must have no limit; None: out of the decider's "outbox".
+    `authenticated`: the real mail server has taken this client's AUTH. `mta`: it is a mail server
+    that asks, which decides by itself what it relays. The Decision goes to the box that `reply_to`
+    names, which must have no limit; None: out of the decider's "outbox".
     """
 
     client: str
@@ -119,6 +120,7 @@ class Attempt:
     recipient_local: str
     recipient_domain: str
     authenticated: bool = False
+    mta: bool = False
     reply_to: tuple[Addressee, str] | None = field(default=None, compare=False, repr=False)
     # What the access rules are asked about; None: the door was told that nobody asks.
     subject: Subject | None = field(default=None, compare=False, repr=False)

@@ -45,12 +45,12 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Verdict,
 )
 from Kamaelia.Apps.Grey.FrontDoor.DoorRules import LONGEST_TARPIT, MOST_HEADERS, DoorRules
-from Kamaelia.Apps.Grey.FrontDoor.HeaderLines import clean
 from Kamaelia.Apps.Grey.FrontDoor.KeptMessage import KeptMessage, NoRoomError
 from Kamaelia.Apps.Grey.FrontDoor.LoginName import LoginName
 from Kamaelia.Apps.Grey.FrontDoor.MessageEdits import Edits, content_of, edited, read_head
 from Kamaelia.Apps.Grey.FrontDoor.ServerSide import START, ServerSide
 from Kamaelia.Apps.Grey.FrontDoor.Transaction import Transaction
+from Kamaelia.Apps.Grey.FrontDoor.Words import USUAL, words_of
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import EndData, ResetTransaction
 from Kamaelia.Support.Protocol.SMTP.Events import DataReceived, Parameters
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
@@ -69,10 +69,6 @@ JUDGED_SECONDS = 120.0  # the decider has limits of its own: this is for a fault
 PIECES_AT_ONCE = 16  # of 64 KiB at the most, then others have their turn
 _DOT = EndData()
 _BLANKS = (b" ", b"\t")
-_REFUSALS = {
-    Verdict.DEFER: ("451", "4.7.1", "Greylisting in action, please come back later"),
-    Verdict.REJECT: ("551", "5.7.1", "Go away!"),
-}
 
 
 class Judged:
@@ -371,7 +367,7 @@ class RuleSide(ServerSide):
         if decision.verdict is Verdict.PASS:
             self._let_out(rules, judged, decision)
             return
-        reply = self._said_by(decision.verdict, decision.reply or _REFUSALS[decision.verdict])
+        reply = self._said_by(decision.verdict, decision.reply or USUAL[decision.verdict])
         fate = Fate.REFUSED if reply.code >= 500 else Fate.DEFERRED
         self._log_outcome(transaction, fate, f"{reply.code} {reply.text}")
         self._forget_judged()
@@ -435,30 +431,15 @@ class RuleSide(ServerSide):
 
 
 def reply_of(verdict: Verdict, said: tuple[str, str, str], tag: str) -> Reply:
-    """A reply in the words of a rule. A deferral is a 4xx whatever the rule says, and nothing but
-    4xx and 5xx is a refusal; an enhanced code of another class is none (RFC 3463, section 3)."""
-    usual, enhanced, _ = _REFUSALS[verdict]
-    code, ecode, text = said
-    first = "4" if verdict is Verdict.DEFER else "45"
-    if not (len(code) == 3 and code.isascii() and code.isdigit() and code[0] in first):
-        code = usual
-    if not ecode.startswith(f"{code[0]}.") or not _is_enhanced(ecode):
-        ecode = f"{code[0]}{enhanced[1:]}"
-    words = clean(text).decode("ascii").strip()
-    return Reply.of(int(code), ecode, f"{words} ({tag})" if tag else words)
+    """A reply in the words of a decision; see `words_of`."""
+    code, ecode, words = words_of(verdict, said)
+    return Reply.of(code, ecode, f"{words} ({tag})" if tag else words)
 
 
 def _is_for_waiting(ruling: Ruling) -> bool:
     """Whether it lets in for nothing but that the client waits: if it cannot, it is not let in.
     Else whoever has filled the tarpit could walk past it."""
     return any(kind.startswith("tarpit ") for kind in ruling.kinds)
-
-
-def _is_enhanced(ecode: str) -> bool:
-    parts = ecode.split(".")
-    return len(parts) == 3 and all(
-        part.isascii() and part.isdigit() and len(part) <= 3 for part in parts
-    )
 
 
 __all__ = ["Judged", "RuleSide", "reply_of"]
