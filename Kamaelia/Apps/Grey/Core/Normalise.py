@@ -18,7 +18,7 @@ True
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
-from Kamaelia.Apps.Grey.Core.Networks import parsed
+from Kamaelia.Apps.Grey.Core.Networks import ipv4_number, parsed
 from Kamaelia.Apps.Grey.Core.Senders import without_variation
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Policy, Triplet
 
@@ -45,17 +45,19 @@ def network_of(address: str, prefix4: int, prefix6: int) -> str:
 # the rest of a decision.
 @lru_cache(maxsize=4096)
 def _network_of(address: str, prefix4: int, prefix6: int) -> str:
-    ip = parsed(address.partition("%")[0])
-    if ip is None:
-        return _key_text(address)
-    longest = ip.max_prefixlen
-    prefix = max(0, min(prefix4 if isinstance(ip, IPv4Address) else prefix6, longest))
-    first = int(ip) >> (longest - prefix) << (longest - prefix)
-    # By hand: ip_network() takes three times as long, and the number of a low IPv6 address for
-    # one of IPv4.
-    if isinstance(ip, IPv4Address):
-        return f"{first >> 24}.{first >> 16 & 255}.{first >> 8 & 255}.{first & 255}/{prefix}"
-    return f"{IPv6Address(first)}/{prefix}"
+    number = ipv4_number(address)
+    if number is None:
+        ip = parsed(address.partition("%")[0])
+        if ip is None:
+            return _key_text(address)
+        number = int(ip)
+        if not isinstance(ip, IPv4Address):
+            host_bits = 128 - max(0, min(prefix6, 128))
+            # Not ip_network(): it takes the number of a low IPv6 address for one of IPv4.
+            return f"{IPv6Address(number >> host_bits << host_bits)}/{128 - host_bits}"
+    prefix = max(0, min(prefix4, 32))
+    first = number >> (32 - prefix) << (32 - prefix)
+    return f"{first >> 24}.{first >> 16 & 255}.{first >> 8 & 255}.{first & 255}/{prefix}"
 
 
 def fold_address(text: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from Kamaelia.Apps.Grey.Core.Networks import Address, Network, Networks
+from Kamaelia.Apps.Grey.Core.Networks import Address, Network, Networks, ipv4_number, parsed
 
 
 def networks(*texts: str) -> Networks:
@@ -183,3 +183,30 @@ def test_answers_are_kept_and_there_is_an_end_to_them() -> None:
         assert len(ours._answers) <= 4096
     assert "x" * 65 not in ours
     assert "x" * 65 not in ours._answers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("192.0.2.1", "255.255.255.255", "01.2.3.4", "1.2.3.256", "1.2.3", "1.2.3.4.5", "", "..."),
+        *("1.2.3.4 ", " 1.2.3.4", "1.2.3.-4", "1.2.3.+4", "1.2.3.4%eth0", "1_0.2.3.4", "1..2.3"),
+        *("\u0661.2.3.4", "1.2.3.\xb2", "1.2.3.4\n", "0x1.2.3.4", "::ffff:1.2.3.4"),
+    ],
+)
+def test_the_short_way_to_an_ipv4_address_takes_what_ipaddress_takes(text: str) -> None:
+    assert ipv4_number(text) == number_by_ipaddress(text)
+
+
+@given(st.text("0129.", max_size=16) | st.ip_addresses(v=4).map(str))
+def test_the_short_way_to_an_ipv4_address_agrees_with_ipaddress(text: str) -> None:
+    number = ipv4_number(text)
+    assert number == number_by_ipaddress(text)
+    if number is not None:
+        assert parsed(text) == IPv4Address(text)
+
+
+def number_by_ipaddress(text: str) -> int | None:
+    try:
+        return int(IPv4Address(text))
+    except ValueError:
+        return None
