@@ -101,10 +101,20 @@ def line_of(event: Decided | Outcome) -> str:
     more = ""
     if decision.ruling is not None or decision.key_kind or decision.would is not None:
         more = "".join(f" {name}={escaped(value)}" for name, value in _more(decision))
+    session, client, helo = attempt.session, attempt.client, attempt.helo
+    sender, recipient = attempt.sender or "<>", attempt.recipient
+    together = f"{session}{client}{helo}{sender}{recipient}"
+    # Nearly always all of them are harmless: one look at all costs less than five.
+    if not (
+        len(together) <= VALUE_CHARACTERS
+        and _plain(together)
+        and (session and client and helo and recipient)
+    ):
+        session, client, helo = escaped(session), escaped(client), escaped(helo)
+        sender, recipient = escaped(sender), escaped(recipient)
     return (
-        f"{_stamp(event.now)} event=decision session={escaped(attempt.session)}"
-        f" client={escaped(attempt.client)} helo={escaped(attempt.helo)}"
-        f" from={escaped(attempt.sender or '<>')} to={escaped(attempt.recipient)}"
+        f"{_stamp(event.now)} event=decision session={session} client={client} helo={helo}"
+        f" from={sender} to={recipient}"
         f" verdict={decision.verdict._value_} reason={decision.reason._value_}"
         f" wait={decision.wait_seconds} waited={decision.waited_seconds}{more}"
     )

@@ -136,6 +136,25 @@ def test_a_line_is_one_line_of_printable_ascii_with_these_keys(attempt: Attempt)
 RULE = Rule(Stage.RCPT, Action.GREYLIST, (), Extras(), "greylist.conf", 12, "slow one")
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            ["mx.example.net", "", "a b", 'a"', "a=b", "a\\b", "\xe4", "x" * 70, "x" * 257]
+        ),
+        min_size=5,
+        max_size=5,
+    )
+)
+def test_each_value_is_as_harmless_as_if_it_stood_alone(values: list[str]) -> None:
+    session, client, helo, sender, recipient = values
+    attempt = Attempt(client, helo, sender, recipient, session, "", "")
+    line = line_of(Decided(attempt, Decision(Verdict.PASS, Reason.KNOWN), 0.0))
+    names = ("session", "client", "helo", "from", "to")
+    shown = (session, client, helo, sender or "<>", recipient)
+    told = " ".join(f"{name}={escaped(text)}" for name, text in zip(names, shown, strict=True))
+    assert line.partition(" event=decision ")[2].startswith(f"{told} verdict=pass ")
+
+
 def test_a_rule_a_key_and_a_dry_run_are_said_at_the_end_of_the_line() -> None:
     ruling = Ruling(Action.GREYLIST, RULE)
     would = Decision(Verdict.DEFER, Reason.NEW, 60, ruling=ruling)
