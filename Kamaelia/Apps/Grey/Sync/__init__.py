@@ -1,0 +1,1 @@
+"""Machines that share what they know: see SyncService."""
