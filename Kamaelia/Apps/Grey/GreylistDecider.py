@@ -190,14 +190,16 @@ class GreylistDecider(component):
     # --- in the turn of whoever sends ---
 
     def _take(self, attempt: Attempt | MessageAttempt) -> None:
-        if not self._plain or type(attempt) is MessageAttempt:
+        if not self._plain or isinstance(attempt, MessageAttempt) or attempt.subject is not None:
+            # A door gives a subject to a plain decider if it has something to say: that the mail
+            # server lets this client in, or has seen its certificate.
             self._take_case(attempt)
             return
         # The greater part of all configurations has no rules: for these the same without a case.
-        decision = self._rules.without_record(attempt)  # type: ignore[arg-type]
+        decision = self._rules.without_record(attempt)
         triplet = None
         if decision is None:
-            triplet = self._rules.triplet_of(attempt)  # type: ignore[arg-type]
+            triplet = self._rules.triplet_of(attempt)
             answer = self._look(triplet)
             if answer is not None:
                 decision = self._decide(triplet, answer)

@@ -233,5 +233,11 @@ class DoorRules:
         return lines[:MOST_HEADERS]
 
 
+def is_for_waiting(ruling: Ruling) -> bool:
+    """Whether it lets in for nothing but that the client waits: if it cannot, it is not let in.
+    Else whoever has filled the tarpit could walk past it."""
+    return any(kind.startswith("tarpit ") for kind in ruling.kinds)
+
+
 def _tell_nobody(_attempt: Attempt, _seconds: float) -> None:
     """Nobody wants to know."""

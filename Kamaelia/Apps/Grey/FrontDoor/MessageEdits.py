@@ -165,7 +165,7 @@ def _behind_ours(rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _tag_subject(fields: list[bytes], tag: str) -> None:
-    word = _encoded(tag)
+    word = subject_word(tag)
     for place, field in enumerate(fields):
         found = _subject(field)
         if found:
@@ -174,8 +174,8 @@ def _tag_subject(fields: list[bytes], tag: str) -> None:
     fields.append(b"Subject: " + word.rstrip() + b"\r\n")
 
 
-def _encoded(tag: str) -> bytes:
-    """As RFC 2047 writes what is not ASCII."""
+def subject_word(tag: str) -> bytes:
+    """A tag for the beginning of a Subject; as RFC 2047 writes what is not ASCII."""
     if tag.isascii():
         return clean(tag)[:200]
     packed = base64.b64encode(_controls.sub("?", tag).encode("utf-8", "replace")[:45])

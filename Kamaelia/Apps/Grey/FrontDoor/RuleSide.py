@@ -32,7 +32,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from Axon.Timers import Timer
-from Kamaelia.Apps.Grey.Core.Access.Rule import Ruling
 from Kamaelia.Apps.Grey.Core.Access.Subject import Mail, Session, Subject
 from Kamaelia.Apps.Grey.Core.Normalise import milter_recipient, milter_sender, network_of
 from Kamaelia.Apps.Grey.Core.Outcome import Fate
@@ -44,7 +43,12 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Reason,
     Verdict,
 )
-from Kamaelia.Apps.Grey.FrontDoor.DoorRules import LONGEST_TARPIT, MOST_HEADERS, DoorRules
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import (
+    LONGEST_TARPIT,
+    MOST_HEADERS,
+    DoorRules,
+    is_for_waiting,
+)
 from Kamaelia.Apps.Grey.FrontDoor.KeptMessage import KeptMessage, NoRoomError
 from Kamaelia.Apps.Grey.FrontDoor.LoginName import LoginName
 from Kamaelia.Apps.Grey.FrontDoor.MessageEdits import Edits, content_of, edited, read_head
@@ -168,7 +172,7 @@ class RuleSide(ServerSide):
         if seconds <= 0:
             return False
         if not rules.enter_tarpit():
-            if decision.verdict is not Verdict.PASS or not _is_for_waiting(ruling):
+            if decision.verdict is not Verdict.PASS or not is_for_waiting(ruling):
                 return False
             self._answer_recipient(NO_TARPIT.tagged(self._id))
             return True
@@ -434,12 +438,6 @@ def reply_of(verdict: Verdict, said: tuple[str, str, str], tag: str) -> Reply:
     """A reply in the words of a decision; see `words_of`."""
     code, ecode, words = words_of(verdict, said)
     return Reply.of(code, ecode, f"{words} ({tag})" if tag else words)
-
-
-def _is_for_waiting(ruling: Ruling) -> bool:
-    """Whether it lets in for nothing but that the client waits: if it cannot, it is not let in.
-    Else whoever has filled the tarpit could walk past it."""
-    return any(kind.startswith("tarpit ") for kind in ruling.kinds)
 
 
 __all__ = ["Judged", "RuleSide", "reply_of"]

@@ -13,6 +13,7 @@ from Axon.AxonExceptions import noSpaceInBox
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import FakeClock, drive, step, virtual_scheduler
+from Kamaelia.Apps.Grey.Core.Access.Subject import Mail, Session, Subject
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Normalise import triplet_of
 from Kamaelia.Apps.Grey.Core.Types import (
@@ -173,6 +174,22 @@ def test_its_retry_gets_in() -> None:
     assert (decision.verdict, decision.reason) == (Verdict.PASS, Reason.RETRIED)
     assert decision.waited_seconds == 60
     assert store.remembered[triplet("b")].passed_at == int(NOW)
+
+
+@pytest.mark.parametrize(
+    ("session", "reason"),
+    [
+        (Session("192.0.2.7", macros={"greylist": "WHITE"}), Reason.ACCESS_MAP),
+        (Session("192.0.2.7", tls_subject="/CN=mx"), Reason.CERTIFICATE),
+        (Session("192.0.2.7", auth_user="anna"), Reason.AUTHENTICATED),
+        (Session("192.0.2.7"), Reason.NEW),
+    ],
+)
+def test_what_a_door_says_of_a_client_counts_without_rules_too(
+    session: Session, reason: Reason
+) -> None:
+    subject = Subject(session, Mail("<a@example.net>"), "<b@example.org>", now=0.0)
+    assert Run().go(replace(attempt("b"), subject=subject, mta=True)).reasons == [reason]
 
 
 def test_the_store_is_asked_only_when_it_must_be() -> None:
