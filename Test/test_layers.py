@@ -62,8 +62,8 @@ TOP = tuple(
     f"{GREY}.{name}"
     for name in (
         *("Server", "Daemon", "Control", "Demo", "__main__", "OwnComponents"),
-        *("Certificates", "Checks", "Era", "ExpectFile", "Importers", "Logs", "Options", "Process"),
-        *("Program", "Settings", "Workers"),
+        *("Certificates", "Checks", "Doors", "DoorServers", "Era", "ExpectFile", "Importers"),
+        *("Logs", "Options", "Process", "Program", "Settings", "Workers"),
     )
 )
 OF_THE_SYSTEM = tuple(
@@ -94,6 +94,7 @@ LAYERS: dict[str, Row] = {
     f"{CONFIG}.Grammar": Row(ours=(CORE, CONFIG), packages=("pyparsing",)),
     f"{CONFIG}.Policy": Row(ours=(CORE, CONFIG), packages=("pyparsing",)),
     f"{CONFIG}.Policy.Expressions": Row(ours=(CORE, CONFIG), packages=("re2",)),
+    f"{CONFIG}.PostgreyPatterns": Row(ours=(CORE, CONFIG), packages=("re2",)),
     STORE: Row(ours=(CORE, STORE), never=("sqlite3",)),
     f"{STORE}.Sqlite": Row(ours=(CORE, STORE)),
     f"{STORE}.Valkey": Row(ours=(CORE, STORE), packages=("valkey",), never=("sqlite3",)),

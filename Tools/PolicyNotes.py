@@ -74,12 +74,22 @@ _STATEMENTS = {
         "testmode\nrcpt anna@example.org",
     ),
     "peer": Note(
-        "Read, checked and kept for a later version: records are not shared between machines yet.",
+        "By name or address; without a timeout it has 3 seconds for each answer, with 0 it may take "
+        "for ever. Records go to it as they are made, and it may tell us its own.",
         "peer 192.0.2.17 timeout 3s",
     ),
-    "syncaddr": Note("Read, checked and kept for a later version.", "syncaddr * port 5252"),
-    "syncsrcaddr": Note("Read, checked and kept for a later version.", "syncsrcaddr 192.0.2.16"),
-    "syncmaxqlen": Note("Read, checked and kept for a later version.", "syncmaxqlen 1024"),
+    "syncaddr": Note(
+        "Only if there are peers. The port is also that on which they are called.",
+        "syncaddr * port 5252",
+    ),
+    "syncsrcaddr": Note(
+        "The address that they know us by. A port behind it is not regarded.",
+        "syncsrcaddr 192.0.2.16",
+    ),
+    "syncmaxqlen": Note(
+        "For each peer. What finds no room is dropped, and counted in the log.",
+        "syncmaxqlen 1024",
+    ),
     "greylist": Note(
         "From the first try on; a retry that comes too early does not begin it again. A rule may "
         "say another time by [`delay`](value.delay.md).",
@@ -124,8 +134,8 @@ _STATEMENTS = {
         'dumpfile "/var/lib/kamaelia-grey/greylist.db" 640',
     ),
     "socket": Note(
-        "Read, checked and kept for a later version: there is no milter door yet. Modes are 666, "
-        "660 and 600.",
+        "A path, unix:PATH, local:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS. Modes are 666, 660 "
+        "and 600; without one it is 660. With this door the proxy is off unless `listen` is set.",
         'socket "/run/kamaelia-grey/sock" 660',
     ),
     "user": Note(

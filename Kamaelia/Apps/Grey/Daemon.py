@@ -34,7 +34,7 @@ from pathlib import Path
 from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, find
 from Kamaelia.Apps.Grey.Detach import Detached, detach
 from Kamaelia.Apps.Grey.Logs import log_rules
-from Kamaelia.Apps.Grey.Options import Checking, Expect, Explain, Others
+from Kamaelia.Apps.Grey.Options import Checking, Expect, Explain, Others, Postgrey
 from Kamaelia.Apps.Grey.Options.CommandLine import Command, Task, parse
 from Kamaelia.Apps.Grey.Options.Reading import code_of, read
 from Kamaelia.Apps.Grey.Options.Version import version_lines
@@ -46,7 +46,10 @@ from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code. Raises SystemExit for wrong usage."""
-    command = parse(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["--from-postgrey"]:
+        return Postgrey.show(words[1:])  # what comes behind is in postgrey's words
+    command = parse(words)
     if command.task is Task.VERSION:
         sys.stdout.writelines(f"{line}\n" for line in version_lines())
         return os.EX_OK

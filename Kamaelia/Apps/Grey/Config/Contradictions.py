@@ -89,12 +89,14 @@ def _servers(config: Config) -> list[tuple[str, int]]:
 
 
 def _circles(config: Config) -> Iterator[Found]:
-    everywhere = {"0.0.0.0", "::"} & set(config.listen)  # noqa: S104 - compared, not bound
+    everywhere = {"0.0.0.0", "::"} & set(config.listens)  # noqa: S104 - compared, not bound
     what = ("backends",) if config.backends else ("smtp_port", "smtp_ip")
+    if not config.listens:
+        return
     for (host, port), mine in product(dict.fromkeys(_servers(config)), ("port", "tls_port")):
         to = ip_address(host)
         # Who connects to 0.0.0.0 or :: comes to this machine.
-        is_here = host in config.listen or to.is_unspecified or (everywhere and to.is_loopback)
+        is_here = host in config.listens or to.is_unspecified or (everywhere and to.is_loopback)
         if is_here and port == getattr(config, mine):
             which = f"{host} port {port}" if config.backends else "the real mail server"
             yield (
@@ -161,6 +163,25 @@ def _encryption(config: Config) -> Iterator[Found]:
         )
 
 
+def _doors(config: Config) -> Iterator[Found]:
+    """Two doors at one place."""
+    milter, policy = config.socket, config.policy_socket
+    if milter is not None and milter == policy:
+        yield (
+            ("policy_socket", "socket"),
+            f"policy_socket and socket are both {milter}",
+            "give each a place of its own",
+        )
+    ports = [config.port, *([config.tls_port] if config.tls_port else [])]
+    for name, at in (("socket", milter), ("policy_socket", policy)):
+        if at is not None and at.port in ports and at.host in config.listens:
+            yield (
+                (name, "port", "tls_port", "listen"),
+                f"{name} is where mail is taken: {at}",
+                "give it another port",
+            )
+
+
 _WRITTEN = ("database", "greylist_log", "greylist_debuglog", "pid_file")
 _READ = ("tls_certificate", "tls_key", "backend_tls_ca")
 
@@ -186,5 +207,6 @@ _CHECKS: tuple[_Check, ...] = (
     _homeless_domains,
     _encryption_behind,
     _encryption,
+    _doors,
     _files,
 )

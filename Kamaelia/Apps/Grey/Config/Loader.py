@@ -22,9 +22,10 @@ Read the configuration of this machine, or show what is wrong with it::
 import re
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from Kamaelia.Apps.Grey.Config.Postgrey import rules_from
 from Kamaelia.Apps.Grey.Config.Problem import OS_ERROR, ConfigError, Problem, Report
 from Kamaelia.Apps.Grey.Config.Reader import configure
 from Kamaelia.Apps.Grey.Config.Schema import Config
@@ -115,4 +116,8 @@ def _finish(report: Report, strict: bool = False) -> Loaded:
     config = configure(report, strict)
     if report.problems:
         raise ConfigError(report.problems)
+    files = config.postgrey_whitelist_clients, config.postgrey_whitelist_recipients
+    if any(files):
+        white = rules_from(*files, report.warnings)
+        config = replace(config, access_rules=(*white, *config.access_rules))
     return Loaded(config, tuple(report.warnings))

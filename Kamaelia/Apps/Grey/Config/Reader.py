@@ -32,15 +32,6 @@ from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config
 from Kamaelia.Apps.Grey.Config.Setting import Kind, One, Rows, Setting
 from Kamaelia.Apps.Grey.Config.Values import BadValueError
 
-# What is read, and kept for a door that is not there yet.
-_LATER = {
-    "socket": "milters are not served yet",
-    **dict.fromkeys(
-        ("peers", "syncaddr", "syncsrcaddr", "syncmaxqlen"),
-        "records are not shared with other machines yet",
-    ),
-}
-
 
 def configure(report: Report, strict: bool = False) -> Config:
     """Read the report's text. The Config is only good when the report has no problems. strict:
@@ -92,9 +83,6 @@ class _Reader:
 
     def _take_policy(self, policy: PolicyResult) -> None:
         for name, offset in policy.places.items():
-            if (why := _LATER.get(name)) is not None:
-                cure = "leave it: it harms nobody"
-                self._report.warn_at(offset, f"this has no effect: {why}", cure)
             if first := self._places.get(name):
                 message = f"{shown(name)} is set on line {first.line} already"
                 self._report.add_at(offset, message, "keep one of the two")

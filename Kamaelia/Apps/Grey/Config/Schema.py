@@ -25,7 +25,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 
-from Kamaelia.Apps.Grey.Config import Addresses, Values
+from Kamaelia.Apps.Grey.Config import Addresses, Sockets, Values
 from Kamaelia.Apps.Grey.Config.Setting import (
     One,
     Rows,
@@ -82,15 +82,37 @@ _ZONES: Rows[tuple[tuple[str, Network], ...]] = Rows(
 )
 
 
+_FILES: Rows[tuple[Path, ...]] = Rows(
+    {"file": Values.Plain("a path from / on", Values.absolute_path)},
+    lambda rows: tuple(firsts(rows)),
+)
+
+
+def _socket(reason: str) -> Sockets.Place | None:
+    kind = Values.Plain("a socket", lambda text: Sockets.place(text) if text else None)
+    return setting(One(kind, may_be_empty=True), "", f"{reason}; empty: nowhere")
+
+
+def _mode(name: str) -> int:
+    kind = Values.Plain("a mode in octal", Values.file_mode)
+    return setting(One(kind), "660", f"who may connect, if {name} is a file")
+
+
+def _owner() -> str:
+    reason = "whose it is then, as user or user:group; empty: whose we are"
+    return text_or_none("a user", Values.user_name, "", reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """What a greylist.conf means. Config() is the meaning of an empty one."""
 
     # --- the two servers ---
     listen: tuple[str, ...] = setting(
-        Rows({"address": _ADDRESS}, lambda rows: tuple(firsts(rows)), may_be_empty=False),
-        "0.0.0.0",  # noqa: S104 - a mail server is there for everybody
-        "addresses on which mail is taken; :: for IPv6",
+        Rows({"address": _ADDRESS}, lambda rows: tuple(firsts(rows))),
+        "",
+        "addresses on which mail is taken; :: for IPv6. Empty: 0.0.0.0, or none if there is a door "
+        "for a mail server",
     )
     port: int = number(1, 65_535, "25", "port on which mail is taken")
     servername: str = setting(
@@ -147,6 +169,36 @@ class Config:
     backend_connections_kept: int = number(
         0, 1000, "32", "open connections to it that are kept for the next client"
     )
+
+    # --- doors for a mail server ---
+    socket: Sockets.Place | None = _socket("where an MTA speaks the milter protocol with us")
+    socket_mode: int = _mode("socket")
+    socket_owner: str = _owner()
+    policy_socket: Sockets.Place | None = _socket("where a Postfix asks us as its policy service")
+    policy_socket_mode: int = _mode("policy_socket")
+    policy_socket_owner: str = _owner()
+
+    # --- other machines ---
+    peers: tuple[tuple[str, int], ...] = setting(
+        Rows(
+            {
+                "machine": Values.Plain("a name or an address", Sockets.peer),
+                "timeout": Values.duration(0, 3600),
+            },
+            lambda rows: tuple(dict(rows).items()),
+        ),
+        "",
+        "machines that share records with us, as milter-greylist does; how long they may take",
+    )
+    syncaddr: tuple[str, int] = setting(
+        One(Values.Plain("an address or *, and :PORT", Sockets.listening)),
+        "*:5252",
+        "where they connect to; its port is also theirs",
+    )
+    syncsrcaddr: str = setting(
+        One(Values.Plain("an address or *", Sockets.source)), "*", "from where they are called"
+    )
+    syncmaxqlen: int = number(1, 1_000_000, "1024", "records that wait for one of them")
 
     # --- encryption and other ways in ---
     tls_certificate: Path | None = file_or_none(
@@ -251,6 +303,10 @@ class Config:
     never_greylist_for: tuple[str, ...] = setting(
         _RECIPIENTS, "", "recipients, or domains, whose mail is never greylisted"
     )
+    postgrey_whitelist_clients: tuple[Path, ...] = setting(
+        _FILES, "", "files of postgrey: clients whose mail is never greylisted"
+    )
+    postgrey_whitelist_recipients: tuple[Path, ...] = setting(_FILES, "", "the same of recipients")
     suspicious_lists: tuple[tuple[str, Network], ...] = setting(
         _ZONES, "", "DNS lists of clients that look bad, in mode suspicious"
     )
@@ -404,6 +460,13 @@ class Config:
     # --- what the access rules say, and what they use (see Config/Policy) ---
     access_rules: tuple[Rule, ...] = field(default=(), hash=False)
     definitions: Definitions = field(default_factory=Definitions, hash=False)
+
+    @property
+    def listens(self) -> tuple[str, ...]:
+        """The addresses on which the proxy takes mail; none if a mail server is before us, and
+        nothing is said of a proxy."""
+        others = self.socket is not None or self.policy_socket is not None
+        return self.listen or (() if others else ("0.0.0.0",))  # noqa: S104 - it is for everybody
 
 
 # Every setting by name, in the order of Config.

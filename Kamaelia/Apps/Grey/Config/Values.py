@@ -212,3 +212,10 @@ def path(text: str) -> Path:
     if text.endswith("/"):
         raise BadValueError(f"{shown(text)} is a folder, not a file", "add the name of a file")
     return Path(text)
+
+
+def absolute_path(text: str) -> Path:
+    """The path of a file from the root on: a daemon that reads it again is elsewhere."""
+    if not text.startswith("/"):
+        raise BadValueError(f"{shown(text)} is no path from / on", "write it from / on")
+    return path(text)

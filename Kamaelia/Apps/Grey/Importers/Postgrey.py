@@ -10,8 +10,10 @@ They are read as text, as `db_dump` writes it; the program is called if the file
 machine with postgrey also has Perl's BerkeleyDB, which will do. Stop postgrey before: what is new,
 it has in memory and in a journal.
 
-A triplet has passed if its latest try came as late as postgrey's delay asks for; postgrey itself
-does not write down more. With --privacy there are only hashes, of which nothing can be made.
+A triplet has passed if its latest try came as late as postgrey's delay asks for, or ours; postgrey
+itself does not write down more. Senders and recipients become what our settings make of them. A #
+that postgrey has put for a number stays, where ours would have kept the number: such a sender is a
+stranger once more. With --privacy there are only hashes, of which nothing can be made.
 
 >>> from Kamaelia.Apps.Grey.Core.Types import Policy
 >>> text = ["format=print", "HEADER=END", " 192.0.2.0/a@example.net/b@example.org", " 1000,1400"]
@@ -30,6 +32,8 @@ from subprocess import PIPE
 from tempfile import TemporaryDirectory
 
 from Kamaelia.Apps.Grey.Core.Clients import client_triplet
+from Kamaelia.Apps.Grey.Core.Normalise import addresses_of
+from Kamaelia.Apps.Grey.Core.Types import Triplet
 from Kamaelia.Apps.Grey.Importers.Found import Found, ImportFailedError, Ours, seconds_in
 from Kamaelia.Apps.Grey.Store.Dump import BadLine, shown
 
@@ -121,8 +125,10 @@ def _entry(key: str, value: str, ours: Ours) -> Found:
         record = ours.passed(last, last, KEPT_SECONDS, count=min(first, 1_000_000))
         return client_triplet(ours.network(key)), record
     address, sender, recipient = _three(key)
-    triplet = ours.triplet(address, sender, recipient)
-    if last - first >= DELAY_SECONDS:
+    plain = ours.triplet(address, sender, recipient)
+    both = addresses_of(plain.sender, plain.recipient, normalise=ours.policy.normalise_senders)
+    triplet = Triplet(plain.network, *both)
+    if last - first >= min(DELAY_SECONDS, ours.policy.delay_seconds):
         return triplet, ours.passed(first, last, KEPT_SECONDS)
     return triplet, ours.waiting(first)
 

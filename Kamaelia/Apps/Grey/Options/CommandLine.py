@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from typing import Any, NoReturn
 
 from Kamaelia.Apps.Grey.Config.Schema import SETTINGS
 from Kamaelia.Apps.Grey.Config.Setting import One
+from Kamaelia.Apps.Grey.Config.Sockets import place
 from Kamaelia.Apps.Grey.Config.Values import BadValueError, duration, user_name
 from Kamaelia.Apps.Grey.Importers.Importing import KINDS
 from Kamaelia.Apps.Grey.Options.Overrides import Overrides
@@ -113,6 +113,8 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     why."""
     parser = _parser()
     found = parser.parse_args(arguments)
+    if found.from_postgrey is not None:
+        parser.error("--from-postgrey must be the first word")
     task, words = _task(found)
     _refuse_strays(parser, found, task)
     values = tuple(
@@ -212,6 +214,12 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         help=f"take over the records of another greylister: {', '.join(KINDS)}",
     )
     what.add_argument(
+        "--from-postgrey",
+        nargs=argparse.REMAINDER,
+        metavar="OPTION",
+        help="as the first word: a greylist.conf that does what postgrey does with these",
+    )
+    what.add_argument(
         "--big-senders", action="store_true", help="the networks of big_senders, and their age"
     )
     what.add_argument(
@@ -302,19 +310,6 @@ def _user(text: str) -> str:
     return user_name(name) + colon + group
 
 
-_SOCKET = re.compile(
-    r"(?:(?:local|unix):)?/[^\0]+|inet6?:[0-9]{1,5}(?:@[A-Za-z0-9.:_-]+)?", re.ASCII
-).fullmatch
-
-
-def _socket(text: str) -> str:
-    if len(text) > _LONGEST_WORD or not text.isprintable() or not _SOCKET(text):
-        raise BadValueError(
-            f"{text[:60]!r} is no socket", "write /path, unix:/path, inet:PORT@HOST or inet6:..."
-        )
-    return text
-
-
 def _word(text: str) -> str:
     if len(text) > _LONGEST_WORD or not text.isprintable():
         raise argparse.ArgumentTypeError("that is too long, or cannot be printed")
@@ -332,6 +327,6 @@ def _recipient(text: str) -> str:
 _READERS: dict[str, Callable[[str], Any]] = {
     "dumpfile": _kind(_path),
     "pid_file": _kind(_path),
-    "socket": _kind(_socket),
+    "socket": _kind(place),
     "user": _kind(_user),
 }

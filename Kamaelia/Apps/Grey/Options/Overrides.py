@@ -29,8 +29,6 @@ from typing import Any
 from Kamaelia.Apps.Grey.Config.Contradictions import contradictions
 from Kamaelia.Apps.Grey.Config.Schema import Config
 
-_FIELDS = frozenset(each.name for each in fields(Config))
-
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
@@ -44,14 +42,9 @@ class Overrides:
     def names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.values)
 
-    @property
-    def without_effect(self) -> tuple[str, ...]:
-        """Names of settings that this version does not have."""
-        return tuple(name for name in self.names if name not in _FIELDS)
-
     def apply(self, config: Config) -> Config:
         """The configuration as it is to be used."""
-        config = replace(config, **{k: v for k, v in self.values if k in _FIELDS})
+        config = replace(config, **dict(self.values))
         folder = self.folder
         if folder is None:
             return config

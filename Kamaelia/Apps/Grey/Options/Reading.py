@@ -31,11 +31,10 @@ def read(
 ) -> tuple[Config, list[str]]:
     """The configuration (path None: the defaults), and what is odd in the file. strict: what
     milter-greylist itself would refuse is wrong. Raises ConfigError."""
-    odd = [f"{name} on the command line has no effect yet" for name in overrides.without_effect]
     if path is None:
-        return overrides.apply(Config()), odd
+        return overrides.apply(Config()), []
     loaded = load_with_warnings(path, strict)
-    return overrides.apply(loaded.config), [*map(str, loaded.warnings), *odd]
+    return overrides.apply(loaded.config), [str(warning) for warning in loaded.warnings]
 
 
 def code_of(error: ConfigError) -> int:

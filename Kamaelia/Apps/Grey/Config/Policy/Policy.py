@@ -25,7 +25,7 @@ would refuse is a problem, too (see Strict).
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyparsing as pp
@@ -41,25 +41,21 @@ from Kamaelia.Apps.Grey.Config.Policy.Strict import check_file, check_statement
 from Kamaelia.Apps.Grey.Config.Policy.Syntax import table
 from Kamaelia.Apps.Grey.Config.Policy.Values import Values
 from Kamaelia.Apps.Grey.Config.Problem import ConfigError, Report
-from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Core.Access.Definitions import Definitions
 from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Rule
 
-_KNOWN = frozenset(row.name for row in fields(Config))
 _DOMAIN_EXACT = re.compile(r"^[ \t]*domainexact(?=[\s#\\]|\Z)", re.IGNORECASE | re.MULTILINE)
 _RULES = frozenset({"acl", "racl", "dacl"})
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
-    """values: fields of Config. places: where in the text each of them was set. later: what has
-    been read for fields that Config does not have."""
+    """values: fields of Config. places: where in the text each of them was set."""
 
     values: dict[str, Any]
     rules: tuple[Rule, ...]
     definitions: Definitions
     places: dict[str, int] = field(default_factory=dict)
-    later: dict[str, Any] = field(default_factory=dict)
 
 
 class PolicyReader:
@@ -123,11 +119,10 @@ class PolicyReader:
         if self._strict:
             check_file(self._report)
         return PolicyResult(
-            {name: value for name, value in values.items() if name in _KNOWN},
+            values,
             tuple(one.rule for one in made),
             definitions,
             self._values.places,
-            {name: value for name, value in values.items() if name not in _KNOWN},
         )
 
     def _old_rules(self, testmode: bool) -> list[Made]:

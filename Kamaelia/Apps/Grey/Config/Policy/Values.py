@@ -23,10 +23,10 @@ from Kamaelia.Apps.Grey.Config.Policy.Tokens import Token, network, prefix
 from Kamaelia.Apps.Grey.Config.Problem import Report, shown
 from Kamaelia.Apps.Grey.Config.Schema import SETTINGS
 from Kamaelia.Apps.Grey.Config.Setting import One
+from Kamaelia.Apps.Grey.Config.Sockets import SYNC_PORT, Place, place
 from Kamaelia.Apps.Grey.Config.Values import BadValueError, Quantity
 from Kamaelia.Apps.Grey.Core.Modes import Report as ReportMode
 
-PORT = 5252  # of milter-greylist's peers
 _PEER_SECONDS = 3
 _MODES = {"666", "660", "600"}
 
@@ -104,14 +104,19 @@ class Values:
                 self._operands.wrong(parts[1], "this is no mode of a file", "write one such as 640")
         return self._file(parts)
 
-    def _socket(self, parts: Sequence[Token]) -> str | None:
+    def _socket(self, parts: Sequence[Token]) -> Place | None:
         if parts[1:]:
             if parts[1].text in _MODES:
                 self.values["socket_mode"] = int(parts[1].text, 8)
             else:
                 message = f"a socket cannot have the mode {parts[1].text}"
                 self._operands.wrong(parts[1], message, "write 666, 660 or 600")
-        return self._operands.text(parts[0])
+        text = self._operands.text(parts[0])
+        try:
+            return None if text is None else place(text)
+        except BadValueError as error:
+            self._operands.wrong(parts[0], str(error), error.cure)
+            return None
 
     def _user(self, parts: Sequence[Token]) -> str | None:
         text = self._operands.text(parts[0])
@@ -141,7 +146,7 @@ class Values:
 
     def _listen(self, parts: Sequence[Token]) -> tuple[str, int] | None:
         host = "*" if parts[0].kind == "star" else self._address(parts[0])
-        port = self._operands.number(parts[2]) if parts[2:] else PORT
+        port = self._operands.number(parts[2]) if parts[2:] else SYNC_PORT
         if port is not None and not 1 <= port <= 65_535:
             self._operands.wrong(parts[2], "this is no port", "write a number from 1 to 65535")
         return None if host is None or port is None else (host, port)

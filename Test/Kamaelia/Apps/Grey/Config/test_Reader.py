@@ -114,11 +114,24 @@ def test_a_list_without_rows_is_a_mistake(name: str) -> None:
     (problem,) = bad(f"port = 1\n{name}:\n# nothing\n")
     assert (problem.line, problem.column) == (2, 1)
     assert problem.message == f'the list "{name}" is empty'
-    assert ("for none" in problem.cure) is (name not in ("listen", "key_order"))
+    assert ("for none" in problem.cure) is (name != "key_order")
 
 
-def test_listening_nowhere_is_a_mistake() -> None:
-    assert one("listen =") == (1, 9, 'the list "listen" is empty')
+@pytest.mark.parametrize(
+    ("text", "listens"),
+    [
+        ("", ("0.0.0.0",)),  # noqa: S104 - compared
+        ("listen =", ("0.0.0.0",)),  # noqa: S104
+        ("socket = inet:8891@127.0.0.1", ()),
+        ('socket "/run/grey.sock"', ()),
+        ("policy_socket = /run/grey.sock", ()),
+        ("policy_socket = /run/grey.sock\nlisten = 192.0.2.1", ("192.0.2.1",)),
+    ],
+)
+def test_the_proxy_is_there_unless_a_mail_server_is_before_us(
+    text: str, listens: tuple[str, ...]
+) -> None:
+    assert good(text).listens == listens
 
 
 def test_one_value_is_no_list() -> None:

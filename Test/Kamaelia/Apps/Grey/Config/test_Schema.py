@@ -53,7 +53,7 @@ ORIGINAL = {
 
 # Written out a second time on purpose: a default does not change by accident.
 DEFAULTS = {
-    "listen": ("0.0.0.0",),  # noqa: S104 - compared
+    "listen": (),
     "port": 25,
     "servername": "localhost",
     "serverid": "Kamaelia Grey",
@@ -70,6 +70,16 @@ DEFAULTS = {
     "verify_found_lifetime": 3600,
     "verify_unknown_lifetime": 600,
     "backend_connections_kept": 32,
+    "socket": None,
+    "socket_mode": 0o660,
+    "socket_owner": "",
+    "policy_socket": None,
+    "policy_socket_mode": 0o660,
+    "policy_socket_owner": "",
+    "peers": (),
+    "syncaddr": ("*", 5252),
+    "syncsrcaddr": "*",
+    "syncmaxqlen": 1024,
     "tls_certificate": None,
     "tls_key": None,
     "tls_names": (),
@@ -97,6 +107,8 @@ DEFAULTS = {
     "never_whitelist": Networks(),
     "greylist_only_for": (),
     "never_greylist_for": (),
+    "postgrey_whitelist_clients": (),
+    "postgrey_whitelist_recipients": (),
     "suspicious_lists": (),
     "trusted_lists": (),
     "big_senders": (),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from Kamaelia.Apps.Grey.Config.Sockets import Place
 from Kamaelia.Apps.Grey.Options.CommandLine import (
     EXPECT_SECONDS,
     ONCE_SECONDS,
@@ -48,9 +49,9 @@ def test_without_anything_it_is_to_take_mail_as_a_daemon() -> None:
         (["-L0"], "network_prefix4", 0),
         (["--subnetmatch6", "64"], "network_prefix6", 64),
         (["-P", "/run/grey.pid"], "pid_file", Path("/run/grey.pid")),
-        (["-p", "inet:2525@127.0.0.1"], "socket", "inet:2525@127.0.0.1"),
-        (["-p", "/run/grey.sock"], "socket", "/run/grey.sock"),
-        (["--socket", "local:/run/grey.sock"], "socket", "local:/run/grey.sock"),
+        (["-p", "inet:2525@127.0.0.1"], "socket", Place(host="127.0.0.1", port=2525)),
+        (["-p", "/run/grey.sock"], "socket", Place("/run/grey.sock")),
+        (["--socket", "local:/run/grey.sock"], "socket", Place("/run/grey.sock")),
         (["-q"], "quiet", True),
         (["-S"], "nospf", True),
         (["-T"], "testmode", True),

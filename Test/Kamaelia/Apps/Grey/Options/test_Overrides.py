@@ -34,12 +34,6 @@ def test_what_the_file_can_not_contradict_alone_is_found_in_both_together() -> N
     assert Overrides((("quiet", True),)).problems(config) == []
 
 
-def test_a_setting_that_this_version_does_not_have_is_left_out() -> None:
-    overrides = Overrides((("no_such_setting", 1),))
-    assert overrides.apply(Config()) == Config()
-    assert read(None, overrides)[1] == ["no_such_setting on the command line has no effect yet"]
-
-
 def test_paths_of_a_daemon_are_where_it_was_started(tmp_path: Path) -> None:
     config = loads(
         "database = grey.db\npid_file = /run/grey/pid\ntls_certificate = b.pem\n"

@@ -42,8 +42,8 @@ def test_what_the_first_sample_means() -> None:
     assert result.values["retry_window"] == 5 * 86_400
     assert result.values["network_prefix6"] == 64
     assert result.values["dumpfile"] == Path("/var/lib/grey/greylist.db")
-    assert result.later["peers"] == (("192.0.2.17", 3),)
-    assert result.later["syncaddr"] == ("*", 5252)
+    assert result.values["peers"] == (("192.0.2.17", 3),)
+    assert result.values["syncaddr"] == ("*", 5252)
     assert result.definitions.macros["forged"] == MacroTest("client_resolve", "FORGED")
     assert [rule.line for rule in result.rules] == [19, 20, 21, 22, 23, 24]
     assert result.rules[2].extras == Extras(
@@ -178,7 +178,7 @@ def test_the_last_of_several_counts_and_is_mentioned() -> None:
 def test_the_same_peer_twice_is_mentioned() -> None:
     text = "peer 192.0.2.1\npeer 192.0.2.1 timeout 5s\npeer mx1.example.net\n"
     assert warnings(text) == [(2, "192.0.2.1 is a peer already")]
-    assert good(text).later["peers"] == (("192.0.2.1", 5), ("mx1.example.net", 3))
+    assert good(text).values["peers"] == (("192.0.2.1", 5), ("mx1.example.net", 3))
 
 
 def test_every_flag_and_every_default_of_the_table_can_be_written() -> None:
