@@ -19,7 +19,6 @@ setting and the cure. Warnings are for what may get better by itself, such as a 
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,11 +26,11 @@ from pathlib import Path
 from Kamaelia.Apps.Grey import OwnComponents
 from Kamaelia.Apps.Grey.Certificates import CertificateError, backend_context, certificates_of
 from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Doors import check_free, doors_of
 from Kamaelia.Apps.Grey.FrontDoor import RelayCheck
 from Kamaelia.Apps.Grey.FrontDoor.RelayCheck import Findings
 from Kamaelia.Apps.Grey.Lookups.Others import missing
 from Kamaelia.Apps.Grey.PidFile import PidFileError, check_folder, running_pid
-from Kamaelia.Apps.Grey.Workers import free_port
 
 ASK_SECONDS = 5.0  # for each real mail server
 # A change of these makes it another question whether the real mail server relays.
@@ -68,6 +67,11 @@ def surroundings(config: Config) -> list[str]:
             attempt()
         except (CertificateError, OwnComponents.OwnComponentError) as error:
             problems.append(str(error))
+    problems += [
+        f"{name} = {place}: the folder {Path(place.path).parent} does not exist: make it"
+        for name, place in (("socket", config.socket), ("policy_socket", config.policy_socket))
+        if place is not None and place.path and not os.path.isdir(os.path.dirname(place.path))  # noqa: PTH112, PTH120 - False for one that may not be looked at
+    ]
     kinds = {clause.kind for rule in config.access_rules for clause in rule.clauses}
     problems += missing(config.definitions, sorted(kinds))
     for statement in ("geoipdb", "geoipv6db"):
@@ -103,13 +107,17 @@ def _folder(setting: str, path: Path) -> list[str]:
 def real_servers(config: Config, *, relaying: bool = True) -> Findings:
     """What the real mail servers offer and, if relay_check is set, whether they relay for us."""
     tls = backend_context(config.backend_tls.value, config.backend_tls_ca)
+    if not config.listens:
+        return Findings()
     relaying = relaying and config.relay_check
     return RelayCheck.examine(config, tls, relaying=relaying, time_limit=ASK_SECONDS)
 
 
 def may_relay_now(old: Config, new: Config) -> list[str]:
     """The problems of real mail servers that another configuration brings."""
-    if not new.relay_check or all(getattr(old, key) == getattr(new, key) for key in _ABOUT_SERVERS):
+    if not (new.listens and new.relay_check):
+        return []
+    if all(getattr(old, key) == getattr(new, key) for key in _ABOUT_SERVERS):
         return []
     return real_servers(new).problems
 
@@ -117,7 +125,7 @@ def may_relay_now(old: Config, new: Config) -> list[str]:
 def bounces_all(old: Config, new: Config) -> list[str]:
     """The problem of a file that was cut to nothing, by a full disk for instance: read in the
     place of one that works it would refuse everybody's mail for good."""
-    if old.allowed_domains and not new.allowed_domains:
+    if old.listens and old.allowed_domains and not new.allowed_domains:
         return ["allowed_domains is empty now: if all mail is to be refused, restart the program"]
     return []
 
@@ -140,20 +148,9 @@ def ports(config: Config) -> list[str]:
         else:
             return []
     warnings = []
-    for host, port in addresses_of(config):
+    for door in doors_of(config):
         try:
-            free_port(host, port)
+            check_free(door)
         except OSError as error:
             warnings.append(f"{error.strerror} (is kamaelia-grey running already?)")
     return warnings
-
-
-def addresses_of(config: Config) -> list[tuple[str, int]]:
-    """(host, port) of all that is listened on: for mail, then for mail that begins with TLS."""
-    numbers = [config.port, *([config.tls_port] if config.tls_port else [])]
-    return [(host, number) for number in numbers for host in config.listen]
-
-
-def names_of(sockets: list[socket.socket]) -> list[tuple[str, int]]:
-    """(host, port) on which they listen."""
-    return [sock.getsockname()[:2] for sock in sockets]

@@ -29,6 +29,7 @@ from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Core.Access.Evaluate import peek_bytes
 from Kamaelia.Apps.Grey.Core.Engine import Engine
 from Kamaelia.Apps.Grey.Core.Modes import Verify
+from Kamaelia.Apps.Grey.Core.Rules import Rules
 from Kamaelia.Apps.Grey.FrontDoor.Backend import Backend
 from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
 from Kamaelia.Apps.Grey.FrontDoor.Backends import Backends
@@ -48,11 +49,13 @@ from Kamaelia.Apps.Grey.Settings import (
     door_settings_of,
     looks_up,
     lookup_settings_of,
+    macros_of,
+    policy_of,
     relay_settings_of,
     rules_of,
     settings_of,
 )
-from Kamaelia.Apps.Grey.Watch.StatLog import StatTap
+from Kamaelia.Apps.Grey.Watch.Tap import DecisionTap
 
 if TYPE_CHECKING:
     from Kamaelia.Apps.Grey.Server import GreyServer
@@ -97,7 +100,11 @@ class Era:
         rules = rules_of(config, server.rates)
         self.decider = server.make_decider(config, rules, self.lookups)
         self.senders = self._senders(server, config)
-        self.probes = [BackendProbe(backend, self.pool) for backend in backends.all]
+        self.rules = Rules(policy_of(config))
+        self.macros = macros_of(config)
+        # Without a proxy there may be no real mail server at all.
+        asked = backends.all if config.listens else []
+        self.probes = [BackendProbe(backend, self.pool) for backend in asked]
         self.office = FrontOffice(
             settings_of(config),
             self.pool,
@@ -119,8 +126,9 @@ class Era:
         self.sessions = 0
         if "log" in self.decider.outboxes:
             log: component = server.mail_log
-            if server.stat is not None:
-                log = StatTap(server.mail_log, server.stat)
+            for other in (server.stat, server.sync):
+                if other is not None:
+                    log = DecisionTap(log, other)
             self.decider.link((self.decider, "log"), (log, "inbox"))
 
     def _senders(self, server: GreyServer, config: Config) -> BigSenders | None:

@@ -10,7 +10,7 @@ Example Usage
 -------------
 ::
 
-    code = serve(config, open_ports(addresses)[0], read_again=lambda: load(path))
+    code = serve(config, open_doors(doors_of(config))[0], read_again=lambda: load(path))
 
 Reload
 ------
@@ -296,7 +296,9 @@ def _raise_file_limit(config: Config) -> None:
     """Allow the open files that max_connections needs, as far as the system lets us."""
     # For each client its socket and one to the real server, and one for as many that have gone
     # and whose mail is not answered yet; then the store, logs, ports, a margin.
-    needed = 3 * config.max_connections + OTHER_FILES
+    # Other doors have a socket for each connection, and as many of them at the most.
+    others = sum(place is not None for place in (config.socket, config.policy_socket))
+    needed = (3 * bool(config.listens) + others) * config.max_connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)

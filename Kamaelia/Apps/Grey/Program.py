@@ -34,6 +34,14 @@ from Kamaelia.Apps.Grey import Checks
 from Kamaelia.Apps.Grey.Config.Contradictions import contradictions
 from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError
 from Kamaelia.Apps.Grey.Detach import Detached
+from Kamaelia.Apps.Grey.Doors import (
+    doors_of,
+    files_of,
+    kind_of,
+    name_of,
+    open_doors,
+    remove_files,
+)
 from Kamaelia.Apps.Grey.Logs import RULES, log_directly
 from Kamaelia.Apps.Grey.Options.Overrides import Overrides
 from Kamaelia.Apps.Grey.Options.Reading import read
@@ -43,7 +51,7 @@ from Kamaelia.Apps.Grey.Process import serve
 from Kamaelia.Apps.Grey.Server import RESTART
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier
 from Kamaelia.Apps.Grey.Watch.FileWatch import Seen
-from Kamaelia.Apps.Grey.Workers import Link, Supervisor, open_ports
+from Kamaelia.Apps.Grey.Workers import Link, Supervisor
 
 log = logging.getLogger("kamaelia-grey")
 rules_log = logging.getLogger(RULES)
@@ -84,21 +92,26 @@ class Program:
         log_directly(config, to_file=False, detached=self._detached)
         self._log_rules()
         try:
-            ports = [inherited] * config.workers if inherited else self._open_ports()
+            doors = [] if inherited else doors_of(config)
+            ports = open_doors(doors, config.workers) if doors else [inherited] * config.workers
         except OSError as error:
             log.critical("%s", error.strerror or error)
             return os.EX_OSERR
+        files = [] if inherited else files_of(ports[0])
         try:
             with PidFile(config.pid_file) if config.pid_file else nullcontext() as pid_file:
                 self._prepare()
                 return self._serve(ports, notifier, pid_file)
         except PidFileError as error:
             raise StartError(os.EX_OSERR, str(error)) from error
+        finally:
+            remove_files(files)
 
     def _serve(
         self, ports: list[list[socket.socket]], notifier: Notifier, pid_file: PidFile | None
     ) -> int:
-        names = Checks.names_of(ports[0])  # the supervisor's end closes them
+        # The supervisor's end closes them.
+        names = [f"{kind_of(sock, self._config).value} on {name_of(sock)}" for sock in ports[0]]
         detached = self._detached
 
         def ready() -> None:
@@ -137,9 +150,6 @@ class Program:
             notifier=notifier,
         ).run()
 
-    def _open_ports(self) -> list[list[socket.socket]]:
-        return open_ports(Checks.addresses_of(self._config), self._config.workers)
-
     def _prepare(self) -> None:
         """Become who we are to be, and look whether that one can work."""
         config = self._config
@@ -151,7 +161,7 @@ class Program:
         problems = Checks.surroundings(config)
         if not problems:
             log_directly(config, detached=self._detached)
-        if not problems and config.relay_check:
+        if not problems and config.relay_check and config.listens:
             findings = Checks.real_servers(config)
             problems = findings.problems
             for line in findings.warnings:
@@ -160,19 +170,23 @@ class Program:
             raise StartError(os.EX_CONFIG, *problems)
         for line in Checks.expiring(config):
             log.warning("%s", line)
-        if not config.allowed_domains:
+        if config.listens and not config.allowed_domains:
             log.warning(
                 "allowed_domains is empty: mail from strangers is refused, whoever it is for"
             )
 
-    def _say_what_we_do(self, names: list[tuple[str, int]]) -> None:
-        for host, port in names:
-            log.info("taking mail on %s port %d", host, port)
-        servers = [(row[0], row[1]) for row in self._config.backends]
-        for host, port in servers or [(self._config.smtp_ip, self._config.smtp_port)]:
-            where = self._path if self._path is not None else "built in"
-            log.info("handing it to %s port %d, configuration %s", host, port, where)
-        if self._config.dry_run:
+    def _say_what_we_do(self, names: list[str]) -> None:
+        config = self._config
+        for name in names:
+            log.info("taking %s", name)
+        where = self._path if self._path is not None else "built in"
+        servers = [(row[0], row[1]) for row in config.backends]
+        for host, port in servers or [(config.smtp_ip, config.smtp_port)]:
+            if config.listens:
+                log.info("handing it to %s port %d, configuration %s", host, port, where)
+        if not config.listens:
+            log.info("configuration %s", where)
+        if config.dry_run:
             log.warning("dry_run is on: all mail for our domains is let through")
 
     def _log_rules(self) -> None:

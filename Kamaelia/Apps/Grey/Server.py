@@ -10,8 +10,11 @@ From a Config to the running system: the only place where things are wired
       +-- RelayPool             the real mail servers   | one set for each configuration
       +-- Verifier              have they such a user?  | that some session still has
       +-- BackendProbe          what each offers       /
+      +-- SyncService           tells other machines, and hears from them
       +-- ServerCore            one for each address that is listened on
-            +-- SMTPProxy       one for each client
+            +-- SMTPProxy       one for each client,
+            +-- MilterDoor      for each connection of a mail server that has us as a milter,
+            +-- PolicyDoor      or as its policy service
 
 Example Usage
 -------------
@@ -41,7 +44,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
@@ -49,15 +52,21 @@ from Axon.Scheduler import scheduler
 from Kamaelia.Apps.Grey.Certificates import certificates_of
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Core.Access.Evaluate import RuleSet
+from Kamaelia.Apps.Grey.Core.Access.Patterns import bare
 from Kamaelia.Apps.Grey.Core.Access.Rates import Rates
 from Kamaelia.Apps.Grey.Core.Modes import LogFormat
 from Kamaelia.Apps.Grey.Core.Newcomers import Newcomers
 from Kamaelia.Apps.Grey.Core.Tarpits import Tarpits
-from Kamaelia.Apps.Grey.Core.Types import Attempt
+from Kamaelia.Apps.Grey.Core.Types import Attempt, Triplet
+from Kamaelia.Apps.Grey.Doors import DoorKind
+from Kamaelia.Apps.Grey.DoorServers import REFUSALS_AT_ONCE, servers_of
 from Kamaelia.Apps.Grey.Era import Era
 from Kamaelia.Apps.Grey.ExpectFile import ExpectFile
 from Kamaelia.Apps.Grey.FrontDoor.Admission import Admission, Memory
 from Kamaelia.Apps.Grey.FrontDoor.BackendProbe import BackendProbe
+from Kamaelia.Apps.Grey.FrontDoor.MilterDoor import MilterDoor
+from Kamaelia.Apps.Grey.FrontDoor.PolicyDoor import PolicyDoor
+from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import PolicyMemory
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import RelayPool
 from Kamaelia.Apps.Grey.FrontDoor.SMTPProxy import SMTPProxy
 from Kamaelia.Apps.Grey.GreylistDecider import GreylistDecider
@@ -67,25 +76,23 @@ from Kamaelia.Apps.Grey.Settings import (
     engine_of,
     policy_of,
     site_of,
+    sync_settings_of,
 )
 from Kamaelia.Apps.Grey.Store.DumpFile import opened_with_dump
 from Kamaelia.Apps.Grey.Store.DumpService import DumpService
 from Kamaelia.Apps.Grey.Store.Interface import Store
 from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
+from Kamaelia.Apps.Grey.Sync.SyncService import SyncService
 from Kamaelia.Apps.Grey.Watch.MailLog import MailLog
 from Kamaelia.Apps.Grey.Watch.StatLog import StatLog, stat_line
 from Kamaelia.Chassis.ConnectedServer import ServerCore, stop_tree
-from Kamaelia.Internet.ConnectedSocketAdapter import ConnectedSocketAdapter
-from Kamaelia.Internet.TCPServer import TCPServer
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 
 log = logging.getLogger(__name__)
 
-REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-# Clients above max_connections hear 421. Above this many more they wait in the kernel: even a 421
-# costs a descriptor and a session for as long as the client likes to look at it.
-REFUSALS_AT_ONCE = 100
+_Asking = TypeVar("_Asking", bound=component)
+
 LOOK_SECONDS = 60.0  # between looks at certificates' files, and at what is to be logged
 EXPECT_SECONDS = 1.0  # between looks at the file of those who wait for a mail
 TOO_MANY = Reply.of(421, "4.3.2", "too many connections, try again later")
@@ -95,6 +102,8 @@ RESTART = (
         "listen",
         "port",
         "tls_port",
+        *("socket", "socket_mode", "socket_owner"),
+        *("policy_socket", "policy_socket_mode", "policy_socket_owner", "syncaddr"),
         "max_connections",
         "database",
         "sweep_interval",
@@ -106,15 +115,6 @@ RESTART = (
     *("log_to", "log_format", "logfac", "verbose", "logexpired", "nodetach"),
     *("dumpfile", "dumpfile_mode", "dumpfreq", "dump_at_end_only", "dump_no_time_translation"),
 )
-
-
-class _ClientSocket(ConnectedSocketAdapter):
-    """A client that shuts its end after its dot waits for the mail server's answer, as others do.
-    The session sees to the time: it ends as soon as nothing is owed to such a client."""
-
-    __slots__ = ()
-
-    half_close_timeout = 3_600.0
 
 
 class GreyServer(component):
@@ -171,17 +171,38 @@ class GreyServer(component):
         self.expected: ExpectFile | None = None
         self.mail_log = MailLog(config.greylist_log, as_json=config.log_format is LogFormat.JSON)
         self.stat = self._make_stat(config)
+        self.sync = self._make_sync(config)
         self.admission = Admission(admission_rules_of(config), Memory(time.monotonic))
         self.certificates = certificates_of(config)
         self._era = Era(self, config, self.certificates)
         self._eras = [self._era]
-        self.doors = self._make_doors(listening)
-        self._sessions: dict[SMTPProxy, Era] = {}
+        self._sessions: dict[component, Era] = {}
+        self._proxies = 0  # of these
         self._when_over = self._session_over  # one bound method for all of them
+        self._letters = PolicyMemory()
+        self.doors = self._make_doors(listening)
 
     def tarpit_left(self, attempt: Attempt, seconds: float) -> None:
         """A client has hung up after so long in its tarpit."""
         self.tarpits.left((attempt.client, attempt.sender, attempt.recipient), seconds)
+
+    def _make_sync(self, config: Config) -> SyncService | None:
+        if not config.peers:
+            return None
+        return SyncService(
+            sync_settings_of(config),
+            self.store,
+            self._triplet_of,
+            self.clock,
+            delay_seconds=config.greylist_delay,
+            lifetimes=policy_of(config).lifetimes,
+        )
+
+    def _triplet_of(self, client: str, sender: str, recipient: str) -> Triplet:
+        """The key for what another machine tells."""
+        return self._era.rules.triplet_of(
+            Attempt(client, "", bare(sender), bare(recipient), "", "", "")
+        )
 
     def _make_stat(self, config: Config) -> StatLog | None:
         stat = config.definitions.stat
@@ -193,27 +214,15 @@ class GreyServer(component):
         return StatLog(target, stat_line(text, site_of(config)))
 
     def _make_doors(self, listening: Sequence[socket.socket] | None) -> list[ServerCore]:
-        config = self.config
-        limit = config.max_connections + REFUSALS_AT_ONCE
-        places: list[dict[str, Any]] = []
-        if listening is not None:
-            places = [{"sock": sock, "port": sock.getsockname()[1]} for sock in listening]
-        else:
-            ports = [config.port, *([config.tls_port] if config.tls_port else [])]
-            places = [{"host": host, "port": port} for host in config.listen for port in ports]
-        return [
-            ServerCore(
-                **place,
-                socketOptions=REUSE_ADDRESS,
-                protocol=partial(
-                    self._proxy,
-                    encrypted=bool(config.tls_port) and place["port"] == config.tls_port,
-                ),
-                connection_limit=limit,
-                TCPS=partial(TCPServer, CSA=_ClientSocket),
-            )
-            for place in places
-        ]
+        protocols: dict[DoorKind, Callable[..., component]] = {
+            DoorKind.SMTP: self._proxy,
+            DoorKind.SMTPS: partial(self._proxy, encrypted=True),
+            DoorKind.MILTER: self._milter,
+            DoorKind.POLICY: self._policy,
+        }
+        if self.sync is not None:
+            protocols[DoorKind.SYNC] = self.sync.protocol
+        return servers_of(self.config, listening, protocols)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -284,7 +293,7 @@ class GreyServer(component):
                 door.stop()
             raise
         self.addChildren(*self.doors)
-        others = [one for one in (self.dumps, self.stat) if one is not None]
+        others = [one for one in (self.dumps, self.stat, self.sync) if one is not None]
         self._start([self.store, self.mail_log, *others, *self._era.parts], Scheduler)
         return super().activate(Scheduler, Tracker, mainmethod)
 
@@ -302,6 +311,8 @@ class GreyServer(component):
         settings that have changed and need a restart. Raises OwnComponentError or CertificateError,
         and then nothing has changed. Only in the scheduler's thread."""
         changed = [name for name in RESTART if getattr(config, name) != getattr(self.config, name)]
+        if bool(config.peers) != bool(self.config.peers):
+            changed.append("peers")  # for the first of them a port has to be opened
         config = replace(config, **{name: getattr(self.config, name) for name in changed})
         rules = admission_rules_of(config)
         certificates = certificates_of(config)
@@ -316,6 +327,14 @@ class GreyServer(component):
                 if (known.host, known.port) == (backend.host, backend.port) and known.seen:
                     backend.learn(known.seen)
         self.config = config
+        if self.sync is not None:
+            self.sync.reload(sync_settings_of(config), config.greylist_delay)
+        for session, its in self._sessions.items():
+            if its is before and isinstance(session, PolicyDoor):
+                # A Postfix keeps such a connection for hours; each question stands for itself.
+                session.office = era.office
+                self._sessions[session] = era
+                before.sessions, era.sessions = before.sessions - 1, era.sessions + 1
         self.unpause()  # there may be more to look at than before
         self._retire(before)
         return changed
@@ -335,8 +354,8 @@ class GreyServer(component):
             era.office.tell_refused(self.now(), all_of_it=True)
         # The clients are gone: what they left to be written is in the boxes of these by now.
         parts = [part for era in self._eras for part in era.parts]
-        others = [one for one in (self.dumps, self.store, self.mail_log, self.stat) if one]
-        for part in (*parts, *others):
+        others = (self.sync, self.dumps, self.store, self.mail_log, self.stat)
+        for part in (*parts, *(one for one in others if one is not None)):
             part.inboxes["control"].deliver(producerFinished(self))
             while not part._isStopped():
                 if self._told_to_end() is not None:
@@ -392,11 +411,11 @@ class GreyServer(component):
         return None
 
     def _proxy(
-        self, peer: str, peerport: int, localip: str, localport: int, encrypted: bool
+        self, peer: str, peerport: int, localip: str, localport: int, encrypted: bool = False
     ) -> SMTPProxy:
         # Sessions whose clients have gone wait for the mail server's answer to a dot: without a
         # limit to those too, a client that always leaves after its dot could pile them up.
-        full = len(self._sessions) >= 2 * self.config.max_connections + REFUSALS_AT_ONCE
+        full = self._proxies >= 2 * self.config.max_connections + REFUSALS_AT_ONCE
         era = self._era
         session = SMTPProxy(
             era.office,
@@ -409,12 +428,30 @@ class GreyServer(component):
         )
         # A session may outlive its connection: after the dot the mail server's answer is awaited.
         self._sessions[session] = era
+        self._proxies += 1
         era.sessions += 1
         session.when_over = self._when_over
         return session
 
-    def _session_over(self, session: SMTPProxy) -> None:
+    def _milter(self, **peer: Any) -> MilterDoor:  # noqa: ANN401 - as ServerCore gives them
+        era = self._era
+        return self._asking(MilterDoor(era.office, **peer, macros=era.macros), era)
+
+    def _policy(self, **peer: Any) -> PolicyDoor:  # noqa: ANN401
+        era = self._era
+        return self._asking(PolicyDoor(era.office, **peer, memory=self._letters), era)
+
+    def _asking(self, session: _Asking, era: Era) -> _Asking:
+        """A mail server's connection; it has nothing of its own to outlive."""
+        self._sessions[session] = era
+        era.sessions += 1
+        session.call_on_close(partial(self._session_over, session))
+        return session
+
+    def _session_over(self, session: component) -> None:
         era = self._sessions.pop(session)
+        if isinstance(session, SMTPProxy):
+            self._proxies -= 1
         era.sessions -= 1
         if era is not self._era:
             self._retire(era)

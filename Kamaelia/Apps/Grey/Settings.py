@@ -14,6 +14,7 @@ Example Usage
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,6 +44,7 @@ from Kamaelia.Apps.Grey.Lookups.LookupService import LookupSettings
 from Kamaelia.Apps.Grey.Lookups.Organisations import organisation_of
 from Kamaelia.Apps.Grey.Options.Version import version
 from Kamaelia.Apps.Grey.Store.DumpFile import DumpPlan
+from Kamaelia.Apps.Grey.Sync.SyncSettings import SyncSettings
 from Kamaelia.Protocol.SMTPClient import ServerAccess
 from Kamaelia.Support.Protocol.SMTP.ClientCommands import ClientTimes
 from Kamaelia.Support.Protocol.SMTP.ClientGreeting import TLSPolicy
@@ -168,6 +170,19 @@ def door_settings_of(config: Config) -> DoorSettings:
     )
 
 
+_MACROS = re.compile(r"%M\{?([A-Za-z0-9_]{1,64})").findall
+
+
+def macros_of(config: Config) -> tuple[str, ...]:
+    """The macros of a mail server that the rules look at, without braces."""
+    definitions = config.definitions
+    tested = [test.macro.strip("{}") for test in definitions.macros.values()]
+    texts = [rule.source for rule in config.access_rules]
+    # Texts with codes stand in many places there: all of them are looked through.
+    said = _MACROS("\n".join((*texts, repr(definitions))))
+    return tuple(dict.fromkeys((*tested, *said)))
+
+
 def settings_of(config: Config) -> ProxySettings:
     """What a client's session needs to know of the configuration."""
     return ProxySettings(
@@ -241,6 +256,19 @@ def admission_rules_of(config: Config) -> AdmissionRules:
         per_client_rate=float(config.client_rate),
         memory_limit=config.memory_limit,
         exempt=Networks(many),
+    )
+
+
+def sync_settings_of(config: Config) -> SyncSettings:
+    """With which machines records are shared, and how."""
+    host, port = config.syncaddr
+    return SyncSettings(
+        peers=tuple((name, float(seconds)) for name, seconds in config.peers),
+        port=port,
+        listen_host=host,
+        listen_port=port,
+        source=config.syncsrcaddr,
+        queue_limit=config.syncmaxqlen,
     )
 
 

@@ -18,8 +18,8 @@ Example Usage
 Rules
 -----
 * The variables are taken out of the environment, so that no child of ours believes they are for it.
-* Sockets that are no listening TCP sockets are an error: a unit that hands us something else would
-  take no mail, and nobody would know why.
+* Sockets that are no listening streams are an error: a unit that hands us something else would take
+  no mail, and nobody would know why.
 * A message is dropped when it cannot be sent: systemd's absence must not harm mail.
 """
 
@@ -80,10 +80,11 @@ def _listener(fd: int, name: str) -> socket.socket:
         sock = socket.socket(fileno=fd)
     except OSError as error:
         raise SystemdError(f"{where} is no socket: {error.strerror}") from error
-    is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
-    if not is_tcp or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    ours = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+    is_stream = sock.family in ours and sock.type == socket.SOCK_STREAM
+    if not is_stream or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         sock.detach()  # it is not ours to close
-        raise SystemdError(f"{where} is no listening TCP socket: use ListenStream= and Accept=no")
+        raise SystemdError(f"{where} is no listening stream: use ListenStream= and Accept=no")
     os.set_inheritable(fd, False)
     sock.setblocking(False)
     return sock

@@ -9,7 +9,7 @@ Example Usage
 -------------
 ::
 
-    ports = open_ports([("0.0.0.0", 25)], count=4)
+    ports = open_doors(doors_of(config), count=4)
     sys.exit(Supervisor(ports, work, check).run())
 
     def work(number, sockets, link):  # in each worker; returns its exit code
@@ -52,19 +52,16 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 from math import ceil, inf
 from types import FrameType
 
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier, close_all
-from Kamaelia.Internet.TCPServer import listening_socket
 
 log = logging.getLogger("kamaelia-grey")
 
-REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-REUSE_PORT = (socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 BEAT_SECONDS = 10.0  # how often a worker says that it is alive
 STUCK_SECONDS = 60.0
 HEALTHY_SECONDS = 60.0  # who has lived so long may die once without a pause
@@ -125,45 +122,6 @@ class Link:
 
 
 Work = Callable[[int, list[socket.socket], Link], int]
-
-
-def open_ports(addresses: Iterable[tuple[str, int]], count: int = 1) -> list[list[socket.socket]]:
-    """Listening sockets for each of count workers, one for each (host, port).
-
-    Raises OSError, whose text names the address, if one cannot be had; then none is open."""
-    ports: list[list[socket.socket]] = [[] for _ in range(count)]
-    try:
-        for host, port in addresses:
-            if count == 1:
-                ports[0].append(listening_socket((host, port), [REUSE_ADDRESS]))
-                continue
-            port = free_port(host, port)
-            for sockets in ports:
-                sockets.append(listening_socket((host, port), [REUSE_ADDRESS, REUSE_PORT]))
-    except OSError:
-        for sockets in ports:
-            close_all(sockets)
-        raise
-    return ports
-
-
-def free_port(host: str, port: int) -> int:
-    """The port, or another one for 0, if nobody has it; raises OSError as open_ports() does.
-
-    With SO_REUSEPORT alone a second program of the same user could open it, too, and each would
-    get some of the mail."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        try:
-            if family == socket.AF_INET6:
-                trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            trial.setsockopt(*REUSE_ADDRESS)
-            trial.bind((host, port))
-        except OSError as error:
-            error.strerror = f"cannot listen on {host} port {port}: {error.strerror}"
-            raise
-        number: int = trial.getsockname()[1]  # never listened: nobody can be in its queue
-    return number
 
 
 class _Worker:

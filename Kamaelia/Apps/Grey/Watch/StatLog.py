@@ -39,8 +39,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from Axon.AtOnce import act_at_once
-from Axon.Component import component
 from Axon.ThreadedComponent import threadedcomponent
 from Kamaelia.Apps.Grey.Core.Access.Site import Site
 from Kamaelia.Apps.Grey.Core.Access.Subject import Subject
@@ -275,29 +273,4 @@ class StatLog(threadedcomponent):
             log.error("stat %s: %s; %d lines are lost", self._target.where, why, lost)
 
 
-class StatTap(component):
-    """StatTap(mail_log, stat) -> stands before the mail log, and gives a StatLog the same. It acts
-    at once and has no turn: it need not be activated."""
-
-    Inboxes = {
-        "inbox": "Decided: for both; acted on at once",
-        "control": "object: unused",
-    }
-    Outboxes = {
-        "outbox": "Decided: to the mail log, linked here",
-        "stat": "Decided: to the StatLog, linked here",
-        "signal": "object: unused",
-    }
-
-    def __init__(self, mail_log: component, stat: component) -> None:
-        super().__init__()
-        self.link((self, "outbox"), (mail_log, "inbox"))
-        self.link((self, "stat"), (stat, "inbox"))
-        act_at_once(self, "inbox", self._take)
-
-    def _take(self, event: Decided) -> None:
-        self.send(event, "outbox")
-        self.send(event, "stat")
-
-
-__kamaelia_components__ = (StatLog, StatTap)
+__kamaelia_components__ = (StatLog,)

@@ -119,18 +119,6 @@ def test_ports_that_are_taken_are_said_unless_it_is_by_us(good: Config, tmp_path
     assert Checks.ports(config) == []
 
 
-def test_each_address_has_both_ports() -> None:
-    config = Config(listen=("127.0.0.1", "::1"), port=25, tls_port=465)
-    assert Checks.addresses_of(config) == [
-        ("127.0.0.1", 25),
-        ("::1", 25),
-        ("127.0.0.1", 465),
-        ("::1", 465),
-    ]
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        assert Checks.names_of([door]) == [door.getsockname()]
-
-
 def test_relaying_is_asked_about_only_if_it_is_to_be(mail_server: MailServer, good: Config) -> None:
     server = mail_server()
     config = replace(good, smtp_port=server.address[1], allowed_domains=frozenset({"example.org"}))

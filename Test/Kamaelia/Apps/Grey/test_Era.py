@@ -14,7 +14,7 @@ from Kamaelia.Apps.Grey.GreylistDecider import GreylistDecider
 from Kamaelia.Apps.Grey.Lookups.BigSenders import BigSendersList
 from Kamaelia.Apps.Grey.Server import GreyServer
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
-from Kamaelia.Apps.Grey.Watch.StatLog import StatTap
+from Kamaelia.Apps.Grey.Watch.Tap import DecisionTap
 
 PLAIN = "nospf\nsmtp_ip = 192.0.2.1\n"
 BIG = PLAIN + "big_senders:\n    big.example\n"
@@ -133,12 +133,12 @@ def test_decisions_go_to_the_mail_log_and_to_the_statistics_if_wanted(
     stat: str, tapped: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[object] = []
-    real = StatTap.__init__
+    real = DecisionTap.__init__
 
-    def noting(self: StatTap, mail_log: component, stat_log: component) -> None:
+    def noting(self: DecisionTap, mail_log: component, stat_log: component) -> None:
         made.append(self)
         real(self, mail_log, stat_log)
 
-    monkeypatch.setattr(StatTap, "__init__", noting)
+    monkeypatch.setattr(DecisionTap, "__init__", noting)
     era_of(PLAIN + stat)
     assert bool(made) is tapped

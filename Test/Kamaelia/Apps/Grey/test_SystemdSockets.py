@@ -118,7 +118,7 @@ def test_a_socket_of_another_kind_is_refused_and_the_others_closed(
     good = listener()
     address = good.getsockname()
     row.append(Row(good, make()))
-    with pytest.raises(SystemdError, match=r"201 \(odd\).*no listening TCP socket"):
+    with pytest.raises(SystemdError, match=r"201 \(odd\).*no listening stream"):
         take_inherited(handed(2, "smtp:odd"), row[0].first)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=5)

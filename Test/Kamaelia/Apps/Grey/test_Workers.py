@@ -23,8 +23,6 @@ from Kamaelia.Apps.Grey.Workers import (
     Order,
     Supervisor,
     Word,
-    free_port,
-    open_ports,
 )
 
 KILLED = signal.SIGKILL.value
@@ -507,41 +505,3 @@ def test_a_supervisor_that_does_not_listen_does_not_hold_a_worker_up() -> None:
         Link(theirs).say(Word.ALIVE)
     ours.close()
     theirs.close()
-
-
-# ---- ports
-
-
-def test_each_worker_has_a_socket_of_its_own_on_the_same_port() -> None:
-    ports = open_ports([("127.0.0.1", 0), ("127.0.0.2", 0)], count=3)
-    assert [len(sockets) for sockets in ports] == [2, 2, 2]
-    for column in zip(*ports, strict=True):
-        assert len({sock.getsockname() for sock in column}) == 1
-        assert len({sock.fileno() for sock in column}) == 3
-    with pytest.raises(OSError, match=r"cannot listen on 127\.0\.0\.1 port \d+: Address already"):
-        open_ports([ports[0][0].getsockname()], count=3)
-    with pytest.raises(OSError, match=r"cannot listen on 127\.0\.0\.1 port \d+: Address already"):
-        open_ports([ports[0][0].getsockname()])
-    for sockets in ports:
-        for sock in sockets:
-            sock.close()
-
-
-def test_when_one_cannot_be_had_none_stays_open() -> None:
-    (sockets,) = open_ports([("127.0.0.1", 0)])
-    address = sockets[0].getsockname()
-    port = free_port("127.0.0.1", 0)
-    with pytest.raises(OSError, match="Address already in use"):
-        open_ports([("127.0.0.1", port), address], count=2)
-    assert free_port("127.0.0.1", port) == port
-    sockets[0].close()
-
-
-def test_ipv6_has_its_own_ports() -> None:
-    try:
-        ports = open_ports([("::1", 0)], count=2)
-    except OSError:
-        pytest.skip("this machine has no IPv6 loopback")
-    assert ports[0][0].getsockname()[:2] == ports[1][0].getsockname()[:2]
-    for sockets in ports:
-        sockets[0].close()

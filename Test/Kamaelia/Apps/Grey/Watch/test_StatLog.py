@@ -27,7 +27,7 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Reason,
     Verdict,
 )
-from Kamaelia.Apps.Grey.Watch.StatLog import StatLog, StatTap, Target, stat_line
+from Kamaelia.Apps.Grey.Watch.StatLog import StatLog, Target, stat_line
 
 ATTEMPT = Attempt(
     *("192.0.2.7", "mx.example.net", "a@example.net", "b@example.org", "k3f9", "b", "example.org")
@@ -192,14 +192,6 @@ def test_a_whole_message_has_no_recipient() -> None:
     attempt = MessageAttempt(session, mail, "k3f9", (component(), "inbox"))
     decision = MessageDecision(Verdict.REJECT, Ruling(Action.BLACKLIST))
     assert stat_line("%S (%r)", Site())(Decided(attempt, decision, 0.0)) == "reject ()"
-
-
-def test_a_tap_gives_both_logs_the_same() -> None:
-    first, second = component(), component()
-    tap = StatTap(first, second)
-    tap.inboxes["inbox"].deliver(DECIDED)
-    assert first.recv("inbox") == DECIDED
-    assert second.recv("inbox") == DECIDED
 
 
 def test_what_found_no_room_is_said(

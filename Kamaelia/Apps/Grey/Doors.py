@@ -1,0 +1,286 @@
+"""
+The doors of a configuration, and their sockets
+===============================================
+One program may be a proxy, a milter, a policy service and a peer of other machines at once. Each of
+these has a listening socket, a port or a file, that is opened before the program becomes its user;
+what comes in there is decided by where it came in (`kind_of`), so sockets of systemd are as good.
+
+Example Usage
+-------------
+>>> from Kamaelia.Apps.Grey.Config.Loader import loads
+>>> [str(door) for door in doors_of(loads("socket = unix:/run/grey.sock\\nlisten = 192.0.2.1"))]
+['mail on 192.0.2.1 port 25', 'milters on /run/grey.sock']
+
+In a program::
+
+    (sockets,) = open_doors(doors_of(config))
+    files = files_of(sockets)
+    try:
+        server = GreyServer(config, listening=sockets)
+        ...
+    finally:
+        remove_files(files)
+
+Rules. Each of several workers has a port's socket of its own, and all of them share that of a file.
+A file that nobody listens on any more is taken over; one that is no socket never is. What is made
+as a file belongs to its owner before anybody can connect.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Config.Sockets import Place
+from Kamaelia.Apps.Grey.Privileges import PrivilegeError, found
+from Kamaelia.Apps.Grey.SystemdSockets import close_all
+from Kamaelia.Internet.TCPServer import BACKLOG, listening_socket
+
+REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+REUSE_PORT = (socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+KNOCK_SECONDS = 1.0  # for somebody at a socket's file to answer
+
+
+class DoorKind(Enum):
+    """What is spoken at a door; the values stand in the log."""
+
+    SMTP = "mail"
+    SMTPS = "mail with TLS"
+    MILTER = "milters"
+    POLICY = "policy requests"
+    SYNC = "peers"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One of them. mode and owner ("user" or "user:group", "" for us) are of a file."""
+
+    kind: DoorKind
+    place: Place
+    mode: int = 0o660
+    owner: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} on {where(self.place)}"
+
+
+def where(place: Place) -> str:
+    """As it stands in the log."""
+    return place.path or f"{place.host} port {place.port}"
+
+
+def doors_of(config: Config) -> list[Door]:
+    """Those that the configuration wants."""
+    return list(_doors(config))
+
+
+def _doors(config: Config) -> Iterator[Door]:
+    for host in config.listens:
+        yield Door(DoorKind.SMTP, Place(host=host, port=config.port))
+    if config.tls_port:
+        for host in config.listens:
+            yield Door(DoorKind.SMTPS, Place(host=host, port=config.tls_port))
+    for kind, place, mode, owner in (
+        (DoorKind.MILTER, config.socket, config.socket_mode, config.socket_owner),
+        (
+            *(DoorKind.POLICY, config.policy_socket),
+            *(config.policy_socket_mode, config.policy_socket_owner),
+        ),
+    ):
+        if place is not None:
+            yield Door(kind, place, mode, owner or config.user)
+    if config.peers:
+        host, port = config.syncaddr
+        for each in _everywhere() if host == "*" else (host,):
+            yield Door(DoorKind.SYNC, Place(host=each, port=port))
+
+
+def _everywhere() -> tuple[str, ...]:
+    """The addresses that mean all of them, here."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as trial:
+            trial.bind(("::1", 0))
+    except OSError:
+        return ("0.0.0.0",)  # noqa: S104 - that is what * means
+    return ("0.0.0.0", "::")  # noqa: S104
+
+
+def kind_of(sock: socket.socket, config: Config) -> DoorKind:
+    """What is spoken on a listening socket: that of the door which is there; else, for one of
+    systemd's that is on another address, of a door with its port; else mail."""
+    name = sock.getsockname()
+    doors = doors_of(config)
+    if isinstance(name, str):
+        paths = {door.place.path: door.kind for door in doors if door.place.path}
+        return paths.get(name, DoorKind.MILTER)
+    host, port = name[:2]
+    for door in doors:
+        if (door.place.host, door.place.port) == (host, port):
+            return door.kind
+    for door in doors:
+        if door.place.port == port:
+            return door.kind
+    return DoorKind.SMTP
+
+
+def name_of(sock: socket.socket) -> str:
+    """Where it listens, as it stands in the log."""
+    name = sock.getsockname()
+    return name if isinstance(name, str) else where(Place(host=name[0], port=name[1]))
+
+
+# ---- opening them
+
+
+def open_doors(doors: Iterable[Door], count: int = 1) -> list[list[socket.socket]]:
+    """Listening sockets for each of count workers, one for each door.
+
+    Raises OSError, whose text names the place, if one cannot be had; then none is open."""
+    opened: list[list[socket.socket]] = [[] for _ in range(count)]
+    try:
+        for door in doors:
+            for sockets, sock in zip(opened, _open(door, count), strict=True):
+                sockets.append(sock)
+    except OSError:
+        remove_files(files_of(opened[0]))
+        for sockets in opened:
+            close_all(sockets)
+        raise
+    return opened
+
+
+def _open(door: Door, count: int) -> list[socket.socket]:
+    place = door.place
+    if place.path:
+        first = _listening_file(door)
+        return [first, *(first.dup() for _ in range(count - 1))]
+    if count == 1:
+        return [listening_socket((place.host, place.port), [REUSE_ADDRESS])]
+    port = free_port(place.host, place.port)
+    options = [REUSE_ADDRESS, REUSE_PORT]
+    return [listening_socket((place.host, port), options) for _ in range(count)]
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or another one for 0, if nobody has it; raises OSError as open_doors() does.
+
+    With SO_REUSEPORT alone a second program of the same user could open it, too, and each would
+    get some of the mail."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        try:
+            if family == socket.AF_INET6:
+                trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            trial.setsockopt(*REUSE_ADDRESS)
+            trial.bind((host, port))
+        except OSError as error:
+            error.strerror = f"cannot listen on {host} port {port}: {error.strerror}"
+            raise
+        number: int = trial.getsockname()[1]  # never listened: nobody can be in its queue
+    return number
+
+
+def check_free(door: Door) -> None:
+    """Raises OSError, as open_doors() does, if somebody else is there."""
+    if door.place.path:
+        _check_file(door.place.path)
+    else:
+        free_port(door.place.host, door.place.port)
+
+
+def _listening_file(door: Door) -> socket.socket:
+    path = door.place.path
+    owner = _owner(door)
+    _check_file(path)
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108 - nobody listens there any more
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)  # until it has its owner nobody but us may connect
+    try:
+        listener.bind(path)
+        if owner is not None:
+            os.chown(path, *owner)
+        os.chmod(path, door.mode)  # noqa: PTH101
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        error.strerror = f"cannot listen on {path}: {error.strerror}"
+        raise
+    finally:
+        os.umask(before)
+    return listener
+
+
+def _owner(door: Door) -> tuple[int, int] | None:
+    """Numbers of user and group; None: ours. Raises OSError."""
+    if not door.owner:
+        return None
+    try:
+        user, group = found(door.owner)
+    except PrivilegeError as error:
+        text = str(error).removeprefix("user = ")
+        raise OSError(0, f"cannot listen on {door.place.path}: {text}") from error
+    return user.pw_uid, group
+
+
+def _check_file(path: str) -> None:
+    """Whether a socket may be made there. Raises OSError."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        error.strerror = f"cannot listen on {path}: {error.strerror}"
+        raise
+    if not stat.S_ISSOCK(mode):
+        raise OSError(0, f"cannot listen on {path}: there is a file that is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        knock.settimeout(KNOCK_SECONDS)
+        try:
+            knock.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return
+        except OSError as error:
+            error.strerror = f"cannot listen on {path}: {error.strerror}"
+            raise
+    raise OSError(0, f"cannot listen on {path}: Address already in use")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFile:
+    """The file of a socket, and which one it is: another program may have made its own since."""
+
+    path: str
+    device: int
+    inode: int
+    made_ns: int  # a number of an inode is soon used again
+
+
+def _made(path: str) -> MadeFile:
+    found = os.lstat(path)
+    return MadeFile(path, found.st_dev, found.st_ino, found.st_mtime_ns)
+
+
+def files_of(sockets: Iterable[socket.socket]) -> list[MadeFile]:
+    """Those that were made for listening sockets which have just been opened."""
+    made = []
+    for sock in sockets:
+        name = sock.getsockname()
+        if isinstance(name, str) and name.startswith("/"):
+            made.append(_made(name))
+    return made
+
+
+def remove_files(made: Iterable[MadeFile]) -> None:
+    """Take them away; whoever became another user may not be able to."""
+    for each in made:
+        with suppress(OSError):
+            if _made(each.path) == each:
+                os.unlink(each.path)  # noqa: PTH108

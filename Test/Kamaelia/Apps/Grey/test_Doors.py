@@ -1,0 +1,200 @@
+"""Which doors a configuration has, and how their sockets are opened."""
+
+import os
+import pwd
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from Kamaelia.Apps.Grey.Config.Loader import loads
+from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Config.Sockets import Place
+from Kamaelia.Apps.Grey.Doors import (
+    Door,
+    DoorKind,
+    check_free,
+    doors_of,
+    files_of,
+    free_port,
+    kind_of,
+    name_of,
+    open_doors,
+    remove_files,
+)
+from Kamaelia.Apps.Grey.SystemdSockets import close_all
+
+
+def at(host: str, port: int = 0) -> Door:
+    return Door(DoorKind.SMTP, Place(host=host, port=port))
+
+
+def places(config: Config, kind: DoorKind) -> list[Place]:
+    return [door.place for door in doors_of(config) if door.kind is kind]
+
+
+def test_each_address_has_both_ports() -> None:
+    config = Config(listen=("127.0.0.1", "::1"), port=25, tls_port=465)
+    assert [str(door) for door in doors_of(config)] == [
+        "mail on 127.0.0.1 port 25",
+        "mail on ::1 port 25",
+        "mail with TLS on 127.0.0.1 port 465",
+        "mail with TLS on ::1 port 465",
+    ]
+
+
+def test_all_kinds_of_doors_may_be_open_at_once() -> None:
+    config = loads(
+        "listen = 127.0.0.1\nsocket = inet:8891@127.0.0.1\npolicy_socket = /run/policy\n"
+        "policy_socket_owner = postfix\npeers:\n    192.0.2.2 3s\nsyncaddr = 127.0.0.1:7000\n"
+    )
+    kinds = [DoorKind.SMTP, DoorKind.MILTER, DoorKind.POLICY, DoorKind.SYNC]
+    assert [door.kind for door in doors_of(config)] == kinds
+    assert [door.owner for door in doors_of(config)] == ["", "", "postfix", ""]
+
+
+def test_without_an_owner_a_file_belongs_to_whom_we_become() -> None:
+    (door,) = doors_of(loads("socket = /run/g\nuser = nobody\n"))
+    assert door.owner == "nobody"
+
+
+def test_who_has_no_peers_is_not_called_by_any() -> None:
+    assert places(loads(""), DoorKind.SYNC) == []
+    assert Place(host="0.0.0.0", port=5252) in places(  # noqa: S104 - compared
+        loads("peer 192.0.2.2\n"), DoorKind.SYNC
+    )
+
+
+def test_what_is_spoken_is_told_by_the_place(tmp_path: Path) -> None:
+    doors = [at("127.0.0.1"), at("127.0.0.2"), at("127.0.0.3")]
+    policy = Door(DoorKind.POLICY, Place(str(tmp_path / "p")))
+    (sockets,) = open_doors([*doors, policy])
+    mail, milter, other, file = sockets
+    config = Config(
+        listen=("127.0.0.1",),
+        port=mail.getsockname()[1],
+        socket=Place(host="127.0.0.9", port=milter.getsockname()[1]),
+        policy_socket=policy.place,
+    )
+    kinds = [kind_of(sock, config) for sock in (mail, milter, other, file)]
+    # The milter's is on another address: as systemd's may be.
+    assert kinds == [DoorKind.SMTP, DoorKind.MILTER, DoorKind.SMTP, DoorKind.POLICY]
+    assert kind_of(file, Config()) is DoorKind.MILTER
+    assert name_of(file) == str(tmp_path / "p")
+    assert name_of(mail) == f"127.0.0.1 port {mail.getsockname()[1]}"
+    close_all(sockets)
+
+
+# ---- ports
+
+
+def test_each_worker_has_a_socket_of_its_own_on_the_same_port() -> None:
+    ports = open_doors([at("127.0.0.1"), at("127.0.0.2")], count=3)
+    assert [len(sockets) for sockets in ports] == [2, 2, 2]
+    for column in zip(*ports, strict=True):
+        assert len({sock.getsockname() for sock in column}) == 1
+        assert len({sock.fileno() for sock in column}) == 3
+    taken = at(*ports[0][0].getsockname())
+    for count in (1, 3):
+        with pytest.raises(OSError, match=r"cannot listen on 127\.0\.0\.1 port \d+: Address al"):
+            open_doors([taken], count)
+    with pytest.raises(OSError, match="Address already in use"):
+        check_free(taken)
+    for sockets in ports:
+        close_all(sockets)
+
+
+def test_when_one_cannot_be_had_none_stays_open(tmp_path: Path) -> None:
+    (sockets,) = open_doors([at("127.0.0.1")])
+    port = free_port("127.0.0.1", 0)
+    file = Door(DoorKind.MILTER, Place(str(tmp_path / "m")))
+    with pytest.raises(OSError, match="Address already in use"):
+        open_doors([at("127.0.0.1", port), file, at(*sockets[0].getsockname())], count=2)
+    assert free_port("127.0.0.1", port) == port
+    assert not (tmp_path / "m").exists()
+    close_all(sockets)
+
+
+def test_ipv6_has_its_own_ports() -> None:
+    try:
+        ports = open_doors([at("::1")], count=2)
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    assert ports[0][0].getsockname()[:2] == ports[1][0].getsockname()[:2]
+    for sockets in ports:
+        close_all(sockets)
+
+
+# ---- files
+
+
+def knock(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+def test_a_file_has_its_mode_and_all_workers_share_it(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    ports = open_doors([Door(DoorKind.MILTER, Place(str(path)), mode=0o666)], count=2)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666
+    ports[0][0].close()
+    knock(path)
+    close_all(ports[1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_belongs_to_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    (sockets,) = open_doors([Door(DoorKind.MILTER, Place(str(path)), owner="nobody")])
+    assert path.stat().st_uid == pwd.getpwnam("nobody").pw_uid
+    close_all(sockets)
+
+
+def test_an_owner_whom_nobody_knows_is_said(tmp_path: Path) -> None:
+    door = Door(DoorKind.MILTER, Place(str(tmp_path / "m")), owner="no-such-user")
+    with pytest.raises(OSError, match="no-such-user: there is no such user") as raised:
+        open_doors([door])
+    assert str(tmp_path) in str(raised.value.strerror)
+
+
+def test_a_file_that_was_left_behind_is_taken_over_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    door = Door(DoorKind.MILTER, Place(str(path)))
+    (before,) = open_doors([door])
+    with pytest.raises(OSError, match="Address already in use"):
+        open_doors([door])
+    with pytest.raises(OSError, match="Address already in use"):
+        check_free(door)
+    close_all(before)  # its file stays, as after a crash
+    check_free(door)
+    (now,) = open_doors([door])
+    knock(path)
+    close_all(now)
+    path.unlink()
+    path.write_text("mine")
+    for use in (lambda: open_doors([door]), lambda: check_free(door)):
+        with pytest.raises(OSError, match="no socket"):
+            use()
+    assert path.read_text() == "mine"
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    door = Door(DoorKind.MILTER, Place(str(tmp_path / "no" / "m")))
+    with pytest.raises(OSError, match=r"cannot listen on .*/no/m: No such file"):
+        open_doors([door])
+
+
+def test_at_the_end_the_file_goes_unless_it_is_anothers(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    door = Door(DoorKind.MILTER, Place(str(path)))
+    (sockets,) = open_doors([door, at("127.0.0.1")])
+    made = files_of(sockets)
+    close_all(sockets)
+    (others,) = open_doors([door])  # a program that was started while we ended
+    remove_files(made)
+    knock(path)
+    remove_files(files_of(others))
+    assert not path.exists()
+    remove_files(files_of(others[:0]))
+    close_all(others)

@@ -1,0 +1,152 @@
+"""The server with other doors than the proxy's: reload, shutdown, and other machines."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from Kamaelia.Apps.Grey.Config.Sockets import Place
+from Kamaelia.Apps.Grey.Sync.SyncSettings import PeerStatus
+from Test.Kamaelia.Apps.Grey.askers import AtMilter, AtPolicyService, Try
+from Test.Kamaelia.Apps.Grey.servers import free_port
+from Test.Kamaelia.Apps.Grey.support import PATIENCE, FakeServer, Grey
+
+NewServer = Callable[..., FakeServer]
+StartGrey = Callable[..., Grey]
+ANYWHERE = Place(host="127.0.0.1", port=0)
+NOBODY = ("127.0.0.1", 9)  # as without a proxy there is no real mail server
+WAIT = "4 4.7.1 Greylisting in action, please come back in "
+MAIL = Try()
+
+
+OPEN: list[socket.socket] = []
+
+
+@pytest.fixture(autouse=True)
+def closed_in_the_end() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def connected(grey: Grey, door: int) -> socket.socket:
+    OPEN.append(socket.create_connection(grey.server.addresses[door], timeout=PATIENCE))
+    return OPEN[-1]
+
+
+class Postfix(AtPolicyService):
+    """One connection that stays open."""
+
+    def __init__(self, grey: Grey, door: int = 2) -> None:
+        self.grey = grey
+        self.sock = connected(grey, door)
+
+    def asks(self, mail: Try) -> str:
+        AtPolicyService.count += 1
+        self.sock.sendall(self._question(mail, mail.recipients[0]))
+        return self._line(self.sock)
+
+
+def test_a_policy_connection_has_new_settings_from_its_next_question_on(
+    mail_server: NewServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server(), socket=ANYWHERE, policy_socket=ANYWHERE)
+    postfix = Postfix(grey)
+    assert "00:01:00" in postfix.asks(MAIL)
+    before = grey.server._era
+    grey.call(lambda: grey.server.reload(replace(grey.server.config, greylist_delay=300)))
+    assert grey.call(lambda: before not in grey.server._eras)
+    assert "00:05:00" in postfix.asks(Try(sender="x@example.net"))
+    postfix.sock.close()
+    grey.until(lambda: grey.server._era.sessions == 0)
+
+
+def test_a_milter_connection_keeps_its_settings_until_it_ends(
+    mail_server: NewServer, start_grey: StartGrey
+) -> None:
+    server = mail_server()
+    grey = start_grey(server, socket=ANYWHERE, policy_socket=ANYWHERE)
+    idle = connected(grey, 1)
+    grey.until(lambda: grey.server._era.sessions == 1)
+    before = grey.server._era
+    grey.call(lambda: grey.server.reload(replace(grey.server.config, greylist_delay=300)))
+    assert AtMilter(grey, server).bring(MAIL).answers == [f"{WAIT}00:05:00"]
+    assert grey.call(lambda: before in grey.server._eras)
+    idle.close()
+    grey.until(lambda: before not in grey.server._eras)
+
+
+def test_doors_of_mail_servers_have_no_share_in_the_proxys_limit(
+    mail_server: NewServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server(), socket=ANYWHERE, policy_socket=ANYWHERE, max_connections=2)
+    for number in (1, 1, 2, 2):
+        connected(grey, number)
+    grey.until(lambda: grey.server.connections == 4)
+    assert grey.client("127.0.0.9").banner.startswith("220")
+
+
+def test_at_the_end_idle_mail_servers_are_hung_up_on(start_grey: StartGrey) -> None:
+    grey = start_grey(NOBODY, listen=(), socket=ANYWHERE, policy_socket=ANYWHERE)
+    milter = connected(grey, 0)
+    postfix = Postfix(grey, door=1)
+    assert "00:01:00" in postfix.asks(MAIL)
+    grey.shut_down()
+    grey.wait_for_end()
+    assert milter.recv(100) == b""
+    assert postfix.sock.recv(100) == b""
+
+
+def machine(start_grey: StartGrey, own: str, other: str, port: int, delay: int = 60) -> Grey:
+    return start_grey(
+        NOBODY,
+        listen=(),
+        policy_socket=ANYWHERE,
+        peers=((other, 3),),
+        syncaddr=(own, port),
+        syncsrcaddr=own,
+        greylist_delay=delay,
+    )
+
+
+def status(grey: Grey) -> PeerStatus:
+    sync = grey.server.sync
+    assert sync is not None
+    return sync.status()[0]
+
+
+def test_what_one_machine_learns_the_other_knows(start_grey: StartGrey) -> None:
+    port = free_port()
+    one = machine(start_grey, "127.0.0.5", "127.0.0.6", port)
+    other = machine(start_grey, "127.0.0.6", "127.0.0.5", port, delay=3600)
+    first, second = Postfix(one, door=0), Postfix(other, door=0)
+    assert "00:01:00" in first.asks(MAIL)
+    one.until(lambda: status(one).sent == 1)
+    assert "00:01:00" in second.asks(MAIL)  # not an hour: it has tried before, at the other
+    for each in (one, other):
+        each.clock.advance(60)
+    assert second.asks(MAIL).startswith("DUNNO")
+    other.until(lambda: status(other).sent == 1)
+    for each in (one, other):
+        each.clock.advance(3600)
+    assert first.asks(MAIL).startswith("DUNNO")
+    assert status(one).version == 3
+
+
+def test_peers_that_come_with_a_reload_are_called_unless_they_are_the_first(
+    start_grey: StartGrey,
+) -> None:
+    port = free_port()
+    grey = machine(start_grey, "127.0.0.5", "127.0.0.6", port)
+    more = replace(grey.server.config, peers=(("127.0.0.7", 3), ("127.0.0.6", 3)))
+    assert grey.call(lambda: grey.server.reload(more)) == []
+    assert grey.server.sync is not None
+    assert [each.name for each in grey.server.sync.status()] == ["127.0.0.7", "127.0.0.6"]
+    none = replace(grey.server.config, peers=())
+    assert grey.call(lambda: grey.server.reload(none)) == ["peers"]
+    alone = start_grey(NOBODY, listen=(), policy_socket=ANYWHERE)
+    assert alone.call(
+        lambda: alone.server.reload(replace(alone.server.config, peers=more.peers))
+    ) == ["peers"]
+    assert alone.server.sync is None
