@@ -161,6 +161,7 @@ def door_settings_of(config: Config) -> DoorSettings:
     return DoorSettings(
         config.servername,
         needs_subject=bool(config.access_rules),
+        looks_up=looks_up(config),
         data_rules=any(rule.stage is Stage.DATA for rule in config.access_rules),
         delayedreject=config.delayedreject,
         report=config.report,

@@ -82,11 +82,13 @@ class Register(Protocol):
 class DoorSettings:
     """hostname, product, local_address: who X-Greylist says that we are; local_address empty: the
     address that the client came to. needs_subject: the rules, or whoever decides, look at more than
-    an Attempt has. data_rules: there are rules of the DATA stage. delayedreject: the null sender
-    hears of its deferral after the message. size_limit: bytes of one message."""
+    an Attempt has. looks_up: look-ups are made. data_rules: there are rules of the DATA stage.
+    delayedreject: the null sender hears of its deferral after the message. size_limit: bytes of one
+    message."""
 
     hostname: str
     needs_subject: bool = False
+    looks_up: bool = False
     data_rules: bool = False
     delayedreject: bool = False
     report: Report = Report.NONE
@@ -117,6 +119,8 @@ class DoorRules:
         self.clock = clock
         self.data_rules = settings.data_rules
         self.needs_subject = settings.needs_subject or settings.data_rules
+        # A mail server has looked up already what is looked up without rules, the client's name.
+        self.tells_names = self.needs_subject or settings.looks_up
         self.delayedreject = settings.delayedreject
         self.reports = settings.report is not Report.NONE
         self.tarpit_left = tarpit_left or _tell_nobody

@@ -205,7 +205,7 @@ class MilterDoor(MilterContent, MilterSession):
     def _subject(self, mail: MilterMail, recipient: str) -> Subject | None:
         """What is known; None: nobody would look at it."""
         rules = self._rules
-        if rules is None or not (rules.needs_subject or self._vouched_for()):
+        if rules is None or not (rules.tells_names or self._vouched_for()):
             return None
         known = self._meet(mail)
         self._tell(known, self._recipient_names)

@@ -135,7 +135,7 @@ class PolicyDoor(PolicySession):
             local, domain = domain, ""
         vouched_for = bool(get("sasl_username"))
         subject = None
-        if rules is not None and rules.needs_subject:
+        if rules is not None and rules.tells_names:
             subject = subject_of(rules, letter, given, recipient)
         elif get("ccert_subject"):
             vouched_for = True  # without a subject there is no other way to say it

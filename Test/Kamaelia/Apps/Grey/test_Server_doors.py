@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from Kamaelia.Apps.Grey.Config.Sockets import Place
+from Kamaelia.Apps.Grey.Core.Modes import KeyKind
 from Kamaelia.Apps.Grey.Sync.SyncSettings import PeerStatus
-from Test.Kamaelia.Apps.Grey.askers import AtMilter, AtPolicyService, Try
+from Test.Kamaelia.Apps.Grey.askers import PASS, AtMilter, AtPolicyService, Try
 from Test.Kamaelia.Apps.Grey.servers import free_port
 from Test.Kamaelia.Apps.Grey.support import PATIENCE, FakeServer, Grey
 
@@ -96,6 +97,25 @@ def test_at_the_end_idle_mail_servers_are_hung_up_on(start_grey: StartGrey) -> N
     grey.wait_for_end()
     assert milter.recv(100) == b""
     assert postfix.sock.recv(100) == b""
+
+
+def test_a_name_that_the_mail_server_has_is_not_looked_up(
+    mail_server: NewServer, start_grey: StartGrey
+) -> None:
+    """Nobody would answer: resolvers are where nobody listens, and the client's name is a key."""
+    server = mail_server()
+    grey = start_grey(
+        server,
+        socket=ANYWHERE,
+        policy_socket=ANYWHERE,
+        key_order=(KeyKind.NAME, KeyKind.NETWORK),
+        resolvers=(("127.0.0.1", 9),),
+    )
+    named = Try(name="out1.mail.example.net", client="192.0.2.7")
+    other = Try(name="out2.mail.example.net", client="198.51.100.7")  # of the same sender
+    assert AtMilter(grey, server).bring(named).answers == [f"{WAIT}00:01:00"]
+    grey.clock.advance(60)
+    assert AtPolicyService(grey, server).bring(other).answers == [PASS]
 
 
 def machine(start_grey: StartGrey, own: str, other: str, port: int, delay: int = 60) -> Grey:
