@@ -11,12 +11,15 @@ of its protocol. Nothing in them can end a line.
 (551, '5.7.1', 'come in')
 """
 
+from functools import lru_cache
+
 from Kamaelia.Apps.Grey.Core.Replies import hours
 from Kamaelia.Apps.Grey.Core.Types import Decision, MessageDecision, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.HeaderLines import clean
 
 Words = tuple[int, str, str]
 
+_DEFER = Verdict.DEFER  # a look into the Enum costs as much as a message
 USUAL = {
     Verdict.DEFER: ("451", "4.7.1", "Greylisting in action, please come back later"),
     Verdict.REJECT: ("551", "5.7.1", "Go away!"),
@@ -28,12 +31,18 @@ def said(decision: Decision | MessageDecision) -> Words:
 
     Raises KeyError for PASS."""
     reply = decision.reply
-    if reply is None:
-        code, ecode, text = USUAL[decision.verdict]
-        if decision.verdict is Verdict.DEFER:
-            text = f"Greylisting in action, please come back in {hours(decision.wait_seconds)}"
-        return int(code), ecode, text
-    return words_of(decision.verdict, reply)
+    if reply is not None:
+        return words_of(decision.verdict, reply)
+    if decision.verdict is _DEFER:
+        return _come_back(decision.wait_seconds)
+    code, ecode, text = USUAL[decision.verdict]
+    return int(code), ecode, text
+
+
+@lru_cache(maxsize=512)  # nearly all have just come, and wait equally long
+def _come_back(seconds: int) -> Words:
+    code, ecode, _ = USUAL[_DEFER]
+    return int(code), ecode, f"Greylisting in action, please come back in {hours(seconds)}"
 
 
 def words_of(verdict: Verdict, reply: tuple[str, str, str]) -> Words:
