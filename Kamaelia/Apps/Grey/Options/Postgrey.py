@@ -387,6 +387,7 @@ def _words(out: _Out, options: _Options, _: object) -> None:
         )
     if "x-greylist-header" in texts:
         out.note(f"--x-greylist-header={texts['x-greylist-header']}: no counterpart, ours is fixed")
+    out.set("greylist_ecode", "4.2.0", "As postgrey says it to a Postfix of today")
     out.set("report", "delays", "An X-Greylist header for mail that had to wait")
     if "greylist-text" not in texts:
         out.note("Without --greylist-text: in our own words, which say how long to wait")
