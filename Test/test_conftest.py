@@ -41,7 +41,7 @@ def test_a_missing_program_skips_a_test_and_in_ci_fails_it(
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider"],
         cwd=tmp_path,
-        env={**os.environ, "CI": in_ci},
+        env={**os.environ, "CI": in_ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # to be quick
         capture_output=True,
         text=True,
         check=False,

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 
@@ -186,10 +187,10 @@ def test_two_commands_run_together_and_both_count(
     )
     one, two = str(tmp_path / "1"), str(tmp_path / "2")
     commands = [
-        (sys.executable, "-c", meeting, one, two, 0),
-        (sys.executable, "-c", meeting, two, one, 3),
+        ("one", (sys.executable, "-c", meeting, one, two, 0)),
+        ("two", (sys.executable, "-c", meeting, two, one, 3)),
     ]
-    assert go.run_together(commands, tmp_path) == 1
+    assert go.run_together(commands, tmp_path) == ["two"]
     assert sorted(capfd.readouterr().out.split()) == ["1", "2"]
 
 
@@ -206,16 +207,23 @@ def test_more_commands_wait_for_a_place_and_each_counts(
         "place.unlink(); print(sys.argv[2]); sys.exit(int(sys.argv[2]))"
     )
     place = str(tmp_path / "place")
-    commands = [(sys.executable, "-c", alone, place, number) for number in (0, 2, 0, 3)]
-    assert go.run_together(commands, tmp_path) == 2
+    commands = [
+        (f"number {number}", (sys.executable, "-c", alone, place, number))
+        for number in (0, 2, 0, 3)
+    ]
+    assert go.run_together(commands, tmp_path) == ["number 2", "number 3"]
     assert capfd.readouterr().out.split() == ["0", "2", "0", "3"]
 
 
 def test_every_test_is_in_one_part(go: ModuleType) -> None:
     def holds(words: tuple[str, ...], path: Path) -> bool:
         folder, *ignored = words
-        without = [word.removeprefix("--ignore=") for word in ignored]
-        return path.is_relative_to(folder) and not any(map(path.is_relative_to, without))
+        ways = [word.partition("=") for word in ignored]
+        assert {way for way, _, _ in ways} <= {"--ignore", "--ignore-glob"}
+        return path.is_relative_to(folder) and not any(
+            path.is_relative_to(what) if way == "--ignore" else fnmatch(str(path), what)
+            for way, _, what in ways
+        )
 
     paths = [path.relative_to(ROOT) for path in (ROOT / "Test").rglob("test_*.py")]
     assert len(paths) > 100
@@ -294,6 +302,6 @@ def test_a_missing_peer_fails_the_run_in_ci_only(
     monkeypatch.setattr(go, "prepare_corpus", lambda: None)
     monkeypatch.setattr(go, "prepare", lambda _: None)
     monkeypatch.setattr(go, "run", lambda *_: 0)
-    monkeypatch.setattr(go, "pytest_with_coverage", tests)
+    monkeypatch.setattr(go, "all_checks", tests)
     assert go.test([]) == (1 if failed else 0)
     assert seen == [failed]

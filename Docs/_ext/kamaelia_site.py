@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -172,14 +173,52 @@ class Contents(SphinxTransform):
         return nodes.compound("", tree, classes=["toctree-wrapper"])
 
 
+# In a table of contents, the line of the page that it is on.
+CURRENT = r'(<li class="toctree-l\d+) current"><a class="current reference internal" href="#"'
+
+
 def narrow_navigation(
-    _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _tree: nodes.document | None
+    app: Sphinx, page: str, _template: str, context: dict[str, Any], _tree: nodes.document | None
 ) -> None:
     """At the side, only the branch of the page itself is open. With all of them on every page the
-    site would grow, and take longer to build, with the square of the number of modules."""
+    site would grow, and take longer to build, with the square of the number of modules.
+
+    Pages of one folder that have none below them differ in one line of it: it is made for the first
+    of them, and mark_page() puts that line right."""
     whole = context.get("toctree")
-    if callable(whole):
+    if not callable(whole):
+        return
+    folder, _, name = page.rpartition("/")
+    includes = app.env.toctree_includes
+    if page in includes or page not in includes.get(f"{folder}/README", ()):
         context["toctree"] = lambda **wishes: whole(**{**wishes, "collapse": True})
+        return
+    made: dict[str, str] = app.__dict__.setdefault("kamaelia_branches", {})
+
+    def branch(**wishes: object) -> str:
+        if folder not in made:
+            html = str(whole(**{**wishes, "collapse": True}))
+            made[folder] = re.sub(
+                CURRENT, rf'\1"><a class="reference internal" href="{name}.html"', html
+            )
+        return made[folder]
+
+    context["toctree"] = branch
+    context["kamaelia_page"] = name
+
+
+def mark_page(
+    _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _tree: nodes.document | None
+) -> None:
+    """In what the theme made of a branch that pages share, this page is the current one."""
+    if "kamaelia_page" in context:
+        link = re.escape(f'"><a class="reference internal" href="{context["kamaelia_page"]}.html"')
+        context["furo_navigation_tree"] = re.sub(
+            rf'(<li class="toctree-l\d+){link}',
+            r'\1 current current-page"><a class="current reference internal" href="#"',
+            context["furo_navigation_tree"].replace(" current-page", "", 1),
+            count=1,
+        )
 
 
 # ---- blocks of greylist.conf
@@ -229,5 +268,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_lexer("conf", ConfLexer)
     app.add_css_file("pictures.css")
     app.connect("html-page-context", narrow_navigation, priority=400)  # before the theme's
+    app.connect("html-page-context", mark_page, priority=600)  # after it
     app.connect("build-finished", write_style)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

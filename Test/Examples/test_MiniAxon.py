@@ -33,11 +33,13 @@ NUMBERS = [step.removeprefix("step") for step in mistakes()]
 
 
 def run_tests(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    quiet = ["-q", "-p", "no:cacheprovider"]
+    # Of the plugins only what pyproject.toml asks for: to load all of them takes longer than the
+    # tests.
+    plain = ["-q", "-p", "no:cacheprovider", "-p", "pytest_timeout"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *quiet, *arguments],
+        [sys.executable, "-m", "pytest", *plain, *arguments],
         cwd=ROOT,
-        env=unmeasured(**environment),
+        env=unmeasured(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **environment),
         capture_output=True,
         text=True,
         timeout=100,

@@ -156,8 +156,7 @@ def test_the_room_takes_no_pages_of_others(serve: Callable[..., Example]) -> Non
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_a_page_fits_its_screen_and_can_be_read(
     serve: Callable[..., Example],
     open_tab: Callable[..., Any],

@@ -1,8 +1,9 @@
 """
-What becomes of the mail of 200 sessions when, at the places of the dialogue that the test names,
+What becomes of the mail of 100 sessions when, at the places of the dialogue that the test names,
 the mail server or the proxy is killed or stopped, or connections are cut or slow.
 
-Benchmarks/proxy/faults.py does the same for as long as one likes, at places chosen by chance.
+Benchmarks/proxy/faults.py does the same with twice as many, for as long as one likes, at places
+chosen by chance.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from Test.System.cutting_relay import Point
 from Test.System.faults import LATE, Fault, Kind, Run, Side, World
 from Test.System.processes import FRIEND, CheckingSink, Grey, wait_until
 
-SESSIONS = 200
+SESSIONS = 100
 PLACES = {
     "greeting": (Point.BANNER, Point.GREETED, Point.EHLO),
     "envelope": (Point.MAIL, Point.RCPT, Point.DATA),
@@ -84,7 +85,7 @@ def test_no_mail_is_lost_with(kind: Kind, side: Side, places: str, send: Send) -
 @pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.name.lower())
 def test_no_mail_is_lost_without_kept_connections_with(kind: Kind, send_unkept: Send) -> None:
     points = list(Point) if kind in (Kind.CUT, Kind.SLOW) else [Point.EHLO, Point.DOT, Point.QUIT]
-    faults = [Fault(kind, Side.BACK, point, each=40) for point in points]
+    faults = [Fault(kind, Side.BACK, point, each=20) for point in points]
     run = send_unkept(*faults)
     check(run, faults)
     if kind is not Kind.STOP:  # who stands still may be told to end without it

@@ -9,10 +9,10 @@ MEGABYTE = 1_000_000
 
 
 def mixed_sizes(number: int) -> int:
-    """Mostly letters, some with pictures, and now and then 25 MB: 350 MB for a thousand."""
-    if number % 100 == 50:
+    """Mostly letters, some with pictures, and now and then 25 MB: 150 MB for a thousand."""
+    if number % 250 == 50:
         return 25 * MEGABYTE
-    if number % 25 == 10:
+    if number % 50 == 10:
         return 2 * MEGABYTE
     return 1_000 + number * 7 % 20_000
 
@@ -32,6 +32,6 @@ def test_a_thousand_mails_of_all_sizes_arrive_once_and_unchanged(
     assert ledger.differences(kept) == []
     assert len(kept) == 1_000
     grey.wait_for_log("event=message", "outcome=delivered", times=1_001)
-    # Mail flows through; it is not gathered. 350 MB went by, up to 50 messages at a time.
+    # Mail flows through; it is not gathered. 150 MB went by, up to 50 messages at a time.
     assert grey.most_memory() - at_rest < 50 * MEGABYTE
     wait_until("every file to be closed", lambda: grey.open_files() <= files)
