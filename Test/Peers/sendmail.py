@@ -1,8 +1,13 @@
 """
-A real sendmail as a client with a queue
-========================================
+A real sendmail, as a client with a queue or as the server that asks a filter
+=============================================================================
 It takes mail from loopback and hands all of it to a port of loopback; what was deferred it tries
-again every second.
+again every second. With `filter_at` it asks a milter about all that it takes::
+
+    with Sendmail(folder, sink.port, "example.org", filter_at=f"inet:{port}@127.0.0.1") as mta:
+        ...
+
+A path of a unix socket is one of its own world: `world.path()` says where that is outside.
 """
 
 from pathlib import Path
@@ -37,16 +42,37 @@ DAEMON_OPTIONS(`Name=MTA, Addr=127.0.0.1, Port={port}')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`promiscuous_relay')dnl
-MAILER(`smtp')dnl
+{more}MAILER(`smtp')dnl
+"""
+# F=T: while nobody answers there, mail is deferred. Other work on this machine is no reason to
+# refuse mail, as a load average is to sendmail.
+FILTER = """
+INPUT_MAIL_FILTER(`grey', `S={filter_at}, F=T, T=C:10s;S:10s;R:20s;E:1m')dnl
+define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {{verify}}')dnl
+define(`confQUEUE_LA', `9999')dnl
+define(`confREFUSE_LA', `9999')dnl
 """
 
 
 class Sendmail(Peer):
-    """Sendmail(folder, relay_to, domain="example.net") -> the client."""
+    """Sendmail(folder, relay_to, domain="example.net", filter_at="", traffic=True) -> the server.
 
-    def __init__(self, folder: Path, relay_to: int, domain: str = "example.net") -> None:
+    filter_at: the milter that it asks, as sendmail names its socket. traffic: keep all that it says
+    and hears for said()."""
+
+    def __init__(
+        self,
+        folder: Path,
+        relay_to: int,
+        domain: str = "example.net",
+        filter_at: str = "",
+        *,
+        traffic: bool = True,
+    ) -> None:
         super().__init__("sendmail", folder, domain)
         self._relay_to = relay_to
+        self._more = FILTER.format(filter_at=filter_at) if filter_at else ""
+        self._traffic = ("-X", TRAFFIC) if traffic else ()
 
     def furnish(self) -> World:
         world = World("sendmail-bin", [PROGRAM, M4], ["smmsp"])
@@ -57,13 +83,17 @@ class Sendmail(Peer):
 
     def start(self) -> None:
         text = TEXT.format(
-            features=FEATURES, domain=self.domain, port=self.port, relay_to=self._relay_to
+            features=FEATURES,
+            domain=self.domain,
+            port=self.port,
+            relay_to=self._relay_to,
+            more=self._more,
         )
         self.world.write(SOURCE, text)
         rules = self.world.run(M4, f"-D_CF_DIR_={FEATURES}/", SOURCE)
         self.world.write(CONFIGURATION, rules)
         self.world.write("/etc/mail/service.switch", "hosts files\naliases files\n")
-        daemon = ("-C", CONFIGURATION, "-bD", "-q1s", "-X", TRAFFIC)
+        daemon = ("-C", CONFIGURATION, "-bD", "-q1s", *self._traffic)
         self.spawn(self.world.command(PROGRAM, *daemon))
         self.wait_till_it_listens()
 
