@@ -36,25 +36,30 @@ def network_of(address: str, prefix4: int, prefix6: int) -> str:
     IPv4 in an IPv6 dress is IPv4, a zone (`%eth0`) is dropped, and what is no address at all
     stands for itself: such clients are greylisted one by one, never let in.
     """
-    if len(address) > _LONGEST_ADDRESS:
-        return _key_text(address)
-    return _network_of(address, prefix4, prefix6)
-
-
-# A client is asked about again with each recipient, and to read an address takes longer than all
-# the rest of a decision.
-@lru_cache(maxsize=4096)
-def _network_of(address: str, prefix4: int, prefix6: int) -> str:
     number = ipv4_number(address)
     if number is None:
-        ip = parsed(address.partition("%")[0])
-        if ip is None:
-            return _key_text(address)
-        number = int(ip)
-        if not isinstance(ip, IPv4Address):
-            host_bits = 128 - max(0, min(prefix6, 128))
-            # Not ip_network(): it takes the number of a low IPv6 address for one of IPv4.
-            return f"{IPv6Address(number >> host_bits << host_bits)}/{128 - host_bits}"
+        if len(address) > _LONGEST_ADDRESS:
+            return fold_address(address)
+        return _network_of(address, prefix4, prefix6)
+    return _network_of_ipv4(number, prefix4)
+
+
+# A client is asked about again with each recipient, and to read such an address takes longer than
+# all the rest of a decision.
+@lru_cache(maxsize=4096)
+def _network_of(address: str, prefix4: int, prefix6: int) -> str:
+    ip = parsed(address.partition("%")[0])
+    if ip is None:
+        return fold_address(address)
+    number = int(ip)
+    if isinstance(ip, IPv4Address):
+        return _network_of_ipv4(number, prefix4)
+    host_bits = 128 - max(0, min(prefix6, 128))
+    # Not ip_network(): it takes the number of a low IPv6 address for one of IPv4.
+    return f"{IPv6Address(number >> host_bits << host_bits)}/{128 - host_bits}"
+
+
+def _network_of_ipv4(number: int, prefix4: int) -> str:
     prefix = max(0, min(prefix4, 32))
     first = number >> (32 - prefix) << (32 - prefix)
     return f"{first >> 24}.{first >> 16 & 255}.{first >> 8 & 255}.{first & 255}/{prefix}"
@@ -63,7 +68,11 @@ def _network_of(address: str, prefix4: int, prefix6: int) -> str:
 def fold_address(text: str) -> str:
     """An address as part of a key. Only there: keys may be generous, the worst that comes of
     taking two addresses for one is that they share a wait."""
-    return _key_text(text)
+    if text.isascii():  # nearly always; then nothing below can happen
+        return text[:TEXT_LIMIT].lower()
+    # Lone surrogates cannot be stored as UTF-8, so they are spelt out.
+    folded = text[:TEXT_LIMIT].casefold()[:TEXT_LIMIT]
+    return folded.encode("utf-8", "backslashreplace").decode("utf-8")[:TEXT_LIMIT]
 
 
 def fold_domain(text: str) -> str:
@@ -157,11 +166,3 @@ def _pieces(pattern: str) -> tuple[str, tuple[str, ...], str | None]:
     """What stands before the first `*`, between them and behind the last (None: there is none)."""
     first, *rest = pattern.casefold().split("*")
     return (first, tuple(rest[:-1]), rest[-1]) if rest else (first, (), None)
-
-
-def _key_text(text: str) -> str:
-    if text.isascii():  # nearly always; then nothing below can happen
-        return text[:TEXT_LIMIT].lower()
-    # Lone surrogates cannot be stored as UTF-8, so they are spelt out.
-    folded = text[:TEXT_LIMIT].casefold()[:TEXT_LIMIT]
-    return folded.encode("utf-8", "backslashreplace").decode("utf-8")[:TEXT_LIMIT]

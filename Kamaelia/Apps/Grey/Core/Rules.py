@@ -18,6 +18,8 @@ The order of the questions is told in Decide.py.
 '192.0.2.0/24'
 """
 
+from collections.abc import Sequence
+
 from Kamaelia.Apps.Grey.Core.Normalise import (
     TEXT_LIMIT,
     addresses_of,
@@ -61,8 +63,13 @@ class _Client:
         elif address in policy.allowed_sender_nets:
             self.allowed = _ALLOWED_NETWORK
         self.network = network_of(address, policy.prefix4, policy.prefix6)
-        self.triples = [r for r in policy.whitelisted_triples if address in r.networks]
-        self.helos = [r for r in policy.nonstandard_triples if address in r.networks]
+        # Most clients are new, and most lists empty.
+        self.triples: Sequence[TripleRule] = policy.whitelisted_triples
+        if self.triples:
+            self.triples = [rule for rule in self.triples if address in rule.networks]
+        self.helos: Sequence[HeloRule] = policy.nonstandard_triples
+        if self.helos:
+            self.helos = [rule for rule in self.helos if address in rule.networks]
 
 
 class Rules:

@@ -12,6 +12,7 @@ from Kamaelia.Apps.Grey.Store.Packing import (
     MOST,
     has_passed,
     key_of,
+    key_of_fields,
     packed,
     says_all,
     tag_of,
@@ -53,6 +54,7 @@ def test_two_triplets_share_a_key_only_if_they_are_one(one: Triplet, other: Trip
     assert len(key_of(one)) == 20
     assert key_of(one).endswith(tag_of(one.network))
     assert (key_of(one) == key_of(other)) is (one == other)
+    assert key_of(one) == key_of_fields(one.network, one.sender, one.recipient)
 
 
 @settings(max_examples=50)
