@@ -10,7 +10,20 @@ Example Usage
 -------------
 For the clients of a server::
 
-    ServerCore(protocol=MilterDoor, port=8891, TCPS=partial(TCPServer, CSA=PromptSocketAdapter))
+    # ends: ctrl-c
+    from functools import partial
+
+    from Kamaelia.Chassis.ConnectedServer import ServerCore
+    from Kamaelia.Internet.PromptSocketAdapter import PromptSocketAdapter
+    from Kamaelia.Internet.TCPServer import TCPServer
+    from Kamaelia.Protocol.EchoProtocol import EchoProtocol
+
+
+    def protocol(**peer):
+        return EchoProtocol()
+
+
+    ServerCore(protocol=protocol, port=1500, TCPS=partial(TCPServer, CSA=PromptSocketAdapter)).run()
 
 It costs a system call for each read, and the network a packet. On sockets that are not of TCP it
 does nothing; where nothing of all this is known (outside Linux) neither.

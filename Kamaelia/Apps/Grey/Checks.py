@@ -19,8 +19,10 @@ setting and the cure. Warnings are for what may get better by itself, such as a 
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from Kamaelia.Apps.Grey import OwnComponents
@@ -31,6 +33,7 @@ from Kamaelia.Apps.Grey.FrontDoor import RelayCheck
 from Kamaelia.Apps.Grey.FrontDoor.RelayCheck import Findings
 from Kamaelia.Apps.Grey.Lookups.Others import missing
 from Kamaelia.Apps.Grey.PidFile import PidFileError, check_folder, running_pid
+from Kamaelia.Apps.Grey.Privileges import PrivilegeError, found
 
 ASK_SECONDS = 5.0  # for each real mail server
 # A change of these makes it another question whether the real mail server relays.
@@ -67,11 +70,10 @@ def surroundings(config: Config) -> list[str]:
             attempt()
         except (CertificateError, OwnComponents.OwnComponentError) as error:
             problems.append(str(error))
-    problems += [
-        f"{name} = {place}: the folder {Path(place.path).parent} does not exist: make it"
-        for name, place in (("socket", config.socket), ("policy_socket", config.policy_socket))
-        if place is not None and place.path and not os.path.isdir(os.path.dirname(place.path))  # noqa: PTH112, PTH120 - False for one that may not be looked at
-    ]
+    for name in ("socket", "policy_socket"):
+        place = getattr(config, name)
+        if place is not None and place.path:
+            problems += _socket_file(name, Path(place.path), getattr(config, f"{name}_owner"))
     kinds = {clause.kind for rule in config.access_rules for clause in rule.clauses}
     problems += missing(config.definitions, sorted(kinds))
     for statement in ("geoipdb", "geoipv6db"):
@@ -79,6 +81,31 @@ def surroundings(config: Config) -> list[str]:
         if name and not os.access(name, os.R_OK):
             problems.append(f"{statement} {name}: cannot be read")
     return problems
+
+
+def _socket_file(setting: str, path: Path, owner: str) -> list[str]:
+    """What keeps a door from being a file there."""
+    if _is_missing(path.parent):
+        return [f"{setting} = {path}: the folder {path.parent} does not exist: make it"]
+    problems = []
+    with suppress(OSError):  # there is none yet, or we may not look
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            problems.append(f"{setting} = {path}: there is a file that is no socket: move it away")
+    if owner:
+        try:
+            found(owner)
+        except PrivilegeError as error:
+            problems.append(f"{setting}_owner = {str(error).removeprefix('user = ')}")
+    return problems
+
+
+def _is_missing(folder: Path) -> bool:
+    """One that we may not look at is none of ours: root has opened the door there, and a mail
+    server uses it."""
+    try:
+        return not folder.is_dir()
+    except PermissionError:
+        return False
 
 
 def pid_folder(config: Config) -> list[str]:

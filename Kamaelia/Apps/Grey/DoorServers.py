@@ -31,7 +31,9 @@ from Kamaelia.Internet.TCPServer import TCPServer
 # Clients above max_connections hear 421. Above this many more they wait in the kernel: even a 421
 # costs a descriptor and a session for as long as the client likes to look at it.
 REFUSALS_AT_ONCE = 100
-MOST_PEERS = 200  # connections of other machines
+# Connections to the port of peers: of those that are (SyncService.CONNECTIONS), and as many more
+# that are not known yet, or have just been sent away.
+MOST_PEERS = 1_000
 Protocols = Mapping[DoorKind, Callable[..., component]]
 
 

@@ -113,12 +113,15 @@ def _everywhere() -> tuple[str, ...]:
 
 def kind_of(sock: socket.socket, config: Config) -> DoorKind:
     """What is spoken on a listening socket: that of the door which is there; else, for one of
-    systemd's that is on another address, of a door with its port; else mail."""
+    systemd's that is on another address, of a door with its port; else mail. The port of peers is
+    theirs also when there are none any more: nobody expects mail to be taken there."""
     name = sock.getsockname()
     doors = doors_of(config)
-    if isinstance(name, str):
-        paths = {door.place.path: door.kind for door in doors if door.place.path}
-        return paths.get(name, DoorKind.MILTER)
+    if isinstance(name, bytes):  # of one that is in no folder (unix(7), abstract)
+        return DoorKind.MILTER
+    if isinstance(name, str):  # systemd has followed links, such as /var/run
+        paths = {os.path.realpath(door.place.path): door.kind for door in doors if door.place.path}
+        return paths.get(os.path.realpath(name), DoorKind.MILTER)
     host, port = name[:2]
     for door in doors:
         if (door.place.host, door.place.port) == (host, port):
@@ -126,12 +129,14 @@ def kind_of(sock: socket.socket, config: Config) -> DoorKind:
     for door in doors:
         if door.place.port == port:
             return door.kind
-    return DoorKind.SMTP
+    return DoorKind.SYNC if port == config.syncaddr[1] else DoorKind.SMTP
 
 
 def name_of(sock: socket.socket) -> str:
     """Where it listens, as it stands in the log."""
     name = sock.getsockname()
+    if isinstance(name, bytes):
+        return os.fsdecode(name).replace("\0", "@")
     return name if isinstance(name, str) else where(Place(host=name[0], port=name[1]))
 
 
@@ -204,9 +209,7 @@ def _listening_file(door: Door) -> socket.socket:
     before = os.umask(0o177)  # until it has its owner nobody but us may connect
     try:
         listener.bind(path)
-        if owner is not None:
-            os.chown(path, *owner)
-        os.chmod(path, door.mode)  # noqa: PTH101
+        _hand_over(path, owner, door.mode)
         listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
@@ -216,6 +219,24 @@ def _listening_file(door: Door) -> socket.socket:
     finally:
         os.umask(before)
     return listener
+
+
+def _hand_over(path: str, owner: tuple[int, int] | None, mode: int) -> None:
+    """Give the socket its owner and mode. Raises OSError.
+
+    The folder may be somebody else's, who puts a link there in the meantime: what is at hand is
+    looked at, and changed by its descriptor, not by its name."""
+    held = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(held)
+        if not stat.S_ISSOCK(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.geteuid():
+            raise OSError(0, "somebody else has put a file there")
+        here = f"/proc/self/fd/{held}"
+        if owner is not None:
+            os.chown(here, *owner)
+        os.chmod(here, mode)  # noqa: PTH101
+    finally:
+        os.close(held)
 
 
 def _owner(door: Door) -> tuple[int, int] | None:

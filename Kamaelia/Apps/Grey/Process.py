@@ -45,6 +45,7 @@ from Axon.Waiter import EPOLLIN
 from Kamaelia.Apps.Grey import OwnComponents
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Detach import Detached
+from Kamaelia.Apps.Grey.DoorServers import MOST_PEERS
 from Kamaelia.Apps.Grey.Logs import log_in_thread
 from Kamaelia.Apps.Grey.Server import GreyServer
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier
@@ -245,7 +246,11 @@ class _Life:
             return
         self._reading = True
         self._notifier.reloading(time.monotonic_ns() // 1000)
-        threading.Thread(target=self._read, name="reload", daemon=True).start()
+        try:
+            threading.Thread(target=self._read, name="reload", daemon=True).start()
+        except RuntimeError as error:  # none is to be had now: no reason to end
+            log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - no fault
+            self._take(None)
 
     def _read(self) -> None:
         config: Config | None = None
@@ -299,6 +304,7 @@ def _raise_file_limit(config: Config) -> None:
     # Other doors have a socket for each connection, and as many of them at the most.
     others = sum(place is not None for place in (config.socket, config.policy_socket))
     needed = (3 * bool(config.listens) + others) * config.max_connections + OTHER_FILES
+    needed += MOST_PEERS * bool(config.peers)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)

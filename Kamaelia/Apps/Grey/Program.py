@@ -35,6 +35,7 @@ from Kamaelia.Apps.Grey.Config.Contradictions import contradictions
 from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError
 from Kamaelia.Apps.Grey.Detach import Detached
 from Kamaelia.Apps.Grey.Doors import (
+    DoorKind,
     doors_of,
     files_of,
     kind_of,
@@ -97,6 +98,12 @@ class Program:
         except OSError as error:
             log.critical("%s", error.strerror or error)
             return os.EX_OSERR
+        if not (config.peers or any(kind_of(s, config) is DoorKind.SYNC for s in ports[0])):
+            self._kept["peers"] = ()  # the first of them takes a restart
+        there = {kind_of(sock, config) for sock in inherited}
+        for door in doors_of(config) if inherited else ():
+            if door.kind not in there:
+                log.warning("%s: systemd has not opened that, it stays closed", door)
         files = [] if inherited else files_of(ports[0])
         try:
             with PidFile(config.pid_file) if config.pid_file else nullcontext() as pid_file:

@@ -58,7 +58,7 @@ from Kamaelia.Apps.Grey.Core.Modes import LogFormat
 from Kamaelia.Apps.Grey.Core.Newcomers import Newcomers
 from Kamaelia.Apps.Grey.Core.Tarpits import Tarpits
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Triplet
-from Kamaelia.Apps.Grey.Doors import DoorKind
+from Kamaelia.Apps.Grey.Doors import DoorKind, kind_of
 from Kamaelia.Apps.Grey.DoorServers import REFUSALS_AT_ONCE, servers_of
 from Kamaelia.Apps.Grey.Era import Era
 from Kamaelia.Apps.Grey.ExpectFile import ExpectFile
@@ -87,6 +87,7 @@ from Kamaelia.Apps.Grey.Sync.SyncService import SyncService
 from Kamaelia.Apps.Grey.Watch.MailLog import MailLog
 from Kamaelia.Apps.Grey.Watch.StatLog import StatLog, stat_line
 from Kamaelia.Chassis.ConnectedServer import ServerCore, stop_tree
+from Kamaelia.Support.Protocol.SMTP.Mailbox import mailbox
 from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 
 log = logging.getLogger(__name__)
@@ -171,7 +172,9 @@ class GreyServer(component):
         self.expected: ExpectFile | None = None
         self.mail_log = MailLog(config.greylist_log, as_json=config.log_format is LogFormat.JSON)
         self.stat = self._make_stat(config)
-        self.sync = self._make_sync(config)
+        # Also for a port of peers where there are none (any more): everybody hears so.
+        is_called = any(kind_of(sock, config) is DoorKind.SYNC for sock in listening or ())
+        self.sync = self._make_sync(config) if config.peers or is_called else None
         self.admission = Admission(admission_rules_of(config), Memory(time.monotonic))
         self.certificates = certificates_of(config)
         self._era = Era(self, config, self.certificates)
@@ -186,9 +189,7 @@ class GreyServer(component):
         """A client has hung up after so long in its tarpit."""
         self.tarpits.left((attempt.client, attempt.sender, attempt.recipient), seconds)
 
-    def _make_sync(self, config: Config) -> SyncService | None:
-        if not config.peers:
-            return None
+    def _make_sync(self, config: Config) -> SyncService:
         return SyncService(
             sync_settings_of(config),
             self.store,
@@ -201,7 +202,7 @@ class GreyServer(component):
     def _triplet_of(self, client: str, sender: str, recipient: str) -> Triplet:
         """The key for what another machine tells."""
         return self._era.rules.triplet_of(
-            Attempt(client, "", bare(sender), bare(recipient), "", "", "")
+            Attempt(client, "", mailbox(bare(sender)), mailbox(bare(recipient)), "", "", "")
         )
 
     def _make_stat(self, config: Config) -> StatLog | None:
@@ -311,7 +312,7 @@ class GreyServer(component):
         settings that have changed and need a restart. Raises OwnComponentError or CertificateError,
         and then nothing has changed. Only in the scheduler's thread."""
         changed = [name for name in RESTART if getattr(config, name) != getattr(self.config, name)]
-        if bool(config.peers) != bool(self.config.peers):
+        if config.peers and self.sync is None:
             changed.append("peers")  # for the first of them a port has to be opened
         config = replace(config, **{name: getattr(self.config, name) for name in changed})
         rules = admission_rules_of(config)
@@ -329,15 +330,30 @@ class GreyServer(component):
         self.config = config
         if self.sync is not None:
             self.sync.reload(sync_settings_of(config), config.greylist_delay)
-        for session, its in self._sessions.items():
-            if its is before and isinstance(session, PolicyDoor):
+        for session in self._sessions:
+            if isinstance(session, PolicyDoor):
                 # A Postfix keeps such a connection for hours; each question stands for itself.
                 session.office = era.office
-                self._sessions[session] = era
-                before.sessions, era.sessions = before.sessions - 1, era.sessions + 1
+                if not session.is_asking:
+                    self._move(session)
         self.unpause()  # there may be more to look at than before
-        self._retire(before)
+        for old in self._eras[:-1]:
+            self._retire(old)
         return changed
+
+    def _move(self, session: component) -> Era:
+        """A session is one of the present configuration from now on. Which one it was of?"""
+        before, era = self._sessions[session], self._era
+        self._sessions[session] = era
+        before.sessions -= 1
+        era.sessions += 1
+        return before
+
+    def _turned(self, session: component) -> None:
+        """A session that was asking at the time of a reload asks by the present configuration."""
+        before = self._move(session)
+        if before is not self._era:
+            self._retire(before)
 
     def main(self) -> Iterator[object]:
         next_look = self.now() + LOOK_SECONDS
@@ -439,7 +455,9 @@ class GreyServer(component):
 
     def _policy(self, **peer: Any) -> PolicyDoor:  # noqa: ANN401
         era = self._era
-        return self._asking(PolicyDoor(era.office, **peer, memory=self._letters), era)
+        session = PolicyDoor(era.office, **peer, memory=self._letters)
+        session.when_turned = self._turned
+        return self._asking(session, era)
 
     def _asking(self, session: _Asking, era: Era) -> _Asking:
         """A mail server's connection; it has nothing of its own to outlive."""

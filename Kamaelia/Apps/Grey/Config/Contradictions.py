@@ -24,6 +24,7 @@ from itertools import combinations, product
 
 from Kamaelia.Apps.Grey.Config.Problem import shown
 from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Config.Sockets import Place
 from Kamaelia.Apps.Grey.Core.Modes import LogTo, ServerTLS
 
 LEAST_MEMORY = 64 << 20  # bytes that a process has in use before its first client comes
@@ -172,14 +173,38 @@ def _doors(config: Config) -> Iterator[Found]:
             f"policy_socket and socket are both {milter}",
             "give each a place of its own",
         )
+    named = [("socket", milter), ("policy_socket", policy)]
+    if config.peers:
+        host, port = config.syncaddr
+        named.append(("syncaddr", Place(host=host, port=port)))
+    others = [(name, at) for name, at in named if at is not None and at.port]
     ports = [config.port, *([config.tls_port] if config.tls_port else [])]
-    for name, at in (("socket", milter), ("policy_socket", policy)):
-        if at is not None and at.port in ports and at.host in config.listens:
+    for name, at in others:
+        if at.port in ports and any(_meet(at.host, host) for host in config.listens):
             yield (
-                (name, "port", "tls_port", "listen"),
-                f"{name} is where mail is taken: {at}",
+                (name, "port", "tls_port", "listen", "peers"),
+                f"{name} is where mail is taken: {_shown(at)}",
                 "give it another port",
             )
+    for (name, at), (second, there) in combinations(others, 2):
+        if at != there and at.port == there.port and _meet(at.host, there.host):
+            yield (
+                (second, name, "peers"),
+                f"{second} and {name} are both port {at.port}",
+                "give each a port of its own",
+            )
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether nobody can listen at both with the same port."""
+    if one == other or "*" in (one, other):
+        return True
+    everywhere = not {"0.0.0.0", "::"}.isdisjoint((one, other))  # noqa: S104 - compared, not bound
+    return everywhere and (":" in one) == (":" in other)
+
+
+def _shown(at: Place) -> str:
+    return f"*:{at.port}" if at.host == "*" else str(at)
 
 
 _WRITTEN = ("database", "greylist_log", "greylist_debuglog", "pid_file")

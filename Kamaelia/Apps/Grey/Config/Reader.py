@@ -73,6 +73,10 @@ class _Reader:
     def config(self, policy: PolicyResult) -> Config:
         self._take_policy(policy)
         config = Config(**self.values)
+        if not config.listens and "port" in self.values:
+            at = self._places["port"]
+            message = "this opens no door: there is one for a mail server, and listen is not set"
+            self._report.warn(at.line, at.column, message, "set listen, or take this line away")
         for names, message, cure in contradictions(config):
             # The defaults do not contradict each other, so one of the names is in the file. Where
             # one was refused and reported, its default says nothing about what was meant.

@@ -53,6 +53,7 @@ NOT_JUDGED: Words = (451, "4.3.0", "this message could not be looked at, try aga
 TOO_LARGE: Words = (552, "5.3.4", "message is too large")
 SENT_AT_ONCE = 1 << 20  # bytes of edits; then others have their turn
 NEXT_SECONDS = 0.02  # until more is sent to a mail server that has not taken all
+STALLED_SECONDS = 300.0  # as long as it waits for us at the end of a message
 # Of the door, as those of MilterWaiting.
 SLOTS = ("_client", "_helo", "_host", "_mail", "_names", "_next_send", "_sending")
 
@@ -106,7 +107,13 @@ class MilterContent(MilterWaiting):
     def refuse(self, words: Words) -> None:
         code, ecode, text = words
         tag = self.session_id or self._new_id()
+        mail = self._mail
+        if mail is not None and mail.kept is not None:  # the next message may be long in coming
+            self._forget_message(mail)
         self.answer(reply(code, ecode, f"{text} ({tag})"))
+        if self._stopping and (mail is None or (mail.last is None and mail.put_off is None)):
+            self.session.closed = True  # nobody has been let in: its client has nothing to lose
+            self.unpause()
 
     # ---- what the mail server tells
 
@@ -239,6 +246,7 @@ class MilterContent(MilterWaiting):
             self.answer(wire + CONTINUE)
         else:
             self._sending = packets
+            self._since = self.now()
             self._send_edits()
 
     def _send_edits(self) -> None:
@@ -267,6 +275,13 @@ class MilterContent(MilterWaiting):
                 parts.append(packet)
                 size += len(packet)
             self.send(b"".join(parts), "outbox")
+            self._since = self.now()
+        elif self.now() >= self._since + STALLED_SECONDS:
+            # Who takes nothing is not waited for: others could have the room of its message.
+            log.warning("session %s: its mail server does not take the message", self.session_id)
+            self.session.closed = True
+            self.unpause()
+            return
         self._next_send = self.scheduler.call_later(
             NEXT_SECONDS if sink.q else 0.0, self._send_edits
         )

@@ -51,12 +51,14 @@ from Kamaelia.Apps.Grey.FrontDoor.MilterContent import MilterContent
 from Kamaelia.Apps.Grey.FrontDoor.MilterFacts import bare, macros_to_ask_for, tls_subject
 from Kamaelia.Apps.Grey.FrontDoor.MilterMail import NO_ADDRESS, MilterMail
 from Kamaelia.Apps.Grey.FrontDoor.MilterWaiting import PATIENCE_SECONDS
-from Kamaelia.Apps.Grey.FrontDoor.Words import said
+from Kamaelia.Apps.Grey.FrontDoor.Words import Words, said
 from Kamaelia.Protocol.Milter import MilterSession
 from Kamaelia.Support.Protocol.Milter import Commands
 from Kamaelia.Support.Protocol.Milter.Negotiation import Action, Stage, Wishes
 from Kamaelia.Support.Protocol.Milter.Responses import CONTINUE
+from Kamaelia.Support.Protocol.SMTP.Mailbox import sides
 
+TOO_MANY: Words = (452, "4.5.3", "too many recipients, send to the others in another message")
 _PASS, _DEFER = Verdict.PASS, Verdict.DEFER  # a look into the Enum costs as much as a message
 
 
@@ -161,12 +163,15 @@ class MilterDoor(MilterContent, MilterSession):
         mail = self._mail
         if mail is None:
             raise RuntimeError("a recipient without a message")  # the session does not let it be
+        if mail.is_full:
+            self.refuse(TOO_MANY)
+            return
         text = bare(event.address)
         if not self._client:
             mail.let_pass(text, NO_ADDRESS)
             self.answer(CONTINUE)
             return
-        local, at, domain = text.rpartition("@")
+        local, domain = sides(text)
         self.ask(
             Attempt(
                 self._client,
@@ -174,8 +179,8 @@ class MilterDoor(MilterContent, MilterSession):
                 mail.sender,
                 text,
                 self.session_id or self._new_id(),
-                local if at else text,
-                domain if at else "",
+                local,
+                domain,
                 authenticated=mail.authenticated,
                 mta=True,
                 reply_to=(self._asker or self, "decisions"),

@@ -6,7 +6,7 @@ ask by name. Here stands which ones, and what they mean to the access rules.
 
 >>> client_name("mx.example.net"), client_name("unknown"), client_name("[192.0.2.7]")
 ('mx.example.net', '', None)
->>> bare("<a@example.net>"), bare("a@example.net"), bare("")
+>>> bare("<a@example.net>"), bare('<"a"@example.net.>'), bare("")
 ('a@example.net', 'a@example.net', '')
 >>> session = Session("192.0.2.7", macros={"verify": "FAIL", "cert_subject": "/CN=a"})
 >>> meet(session, "mx.example.net", helo="mx")
@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from Kamaelia.Apps.Grey.Core.Access.Subject import Session
 from Kamaelia.Support.Protocol.Milter.Commands import normal_address
 from Kamaelia.Support.Protocol.Milter.Negotiation import Stage
+from Kamaelia.Support.Protocol.SMTP.Mailbox import mailbox
 
 # At which stage which macro is known; without braces. Those in the second table only access rules
 # want to see.
@@ -55,11 +56,12 @@ def client_name(host: str) -> str | None:
 
 
 def bare(address: str) -> str:
-    """An address without its brackets. It need not have had any: those of bounces that Postfix
-    makes itself do not."""
+    """An address without its brackets, and without what its writer has put into it that means
+    nothing: mail servers hand on what they heard, but deliver to whom it is for. It need not have
+    had brackets: those of bounces that Postfix makes itself do not."""
     if address.startswith("<") and address.endswith(">"):
-        return address[1:-1]
-    return address
+        address = address[1:-1]
+    return mailbox(address)
 
 
 def meet(known: Session, host: str, helo: str) -> None:

@@ -22,10 +22,14 @@ from Kamaelia.Apps.Grey.Core.Access.Rule import Extras as _Extras
 from Kamaelia.Apps.Grey.Core.Access.Subject import Mail
 from Kamaelia.Apps.Grey.Core.Normalise import milter_recipient, milter_sender
 from Kamaelia.Apps.Grey.Core.Types import Decision, Reason, Verdict
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import MOST_HEADERS
 from Kamaelia.Apps.Grey.FrontDoor.MilterFacts import bare
 from Kamaelia.Apps.Grey.FrontDoor.MilterMessage import MilterMessage
 
 Headers = tuple[tuple[str, int | None], ...]
+# Of one message; who sends to more tries the others again. Rules of the DATA stage look at each,
+# and Sendmail has no limit of its own.
+MOST_RECIPIENTS = 5_000
 
 _NO_RULE = Rule(Stage.RCPT, Action.WHITELIST, (), _Extras(), "", 0, "")
 # Of a client that did not come over a network: nobody can say whether it would come again.
@@ -66,6 +70,11 @@ class MilterMail:
         mail.queue_id = queue_id
         return mail
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many recipients as one may have."""
+        return len(self._recipients) >= MOST_RECIPIENTS
+
     def let_pass(self, recipient: str, decision: Decision) -> None:
         """This recipient is to have the message. recipient: without brackets."""
         self.last = decision
@@ -75,8 +84,9 @@ class MilterMail:
         if decision.reason is Reason.RETRIED and decision.waited_seconds > self.waited:
             self.waited = decision.waited_seconds
         ruling = decision.ruling
-        if ruling is not None and ruling.addheaders:
-            self.given_headers += ruling.addheaders
+        if ruling is not None and ruling.addheaders and len(self.given_headers) < MOST_HEADERS:
+            headers = dict.fromkeys((*self.given_headers, *ruling.addheaders))
+            self.given_headers = tuple(headers)[:MOST_HEADERS]
 
     def forget_message(self) -> None:
         """Nothing more becomes of what was kept; the room is for others."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 # Of a reply: RFC 5321 section 4.5.3.1.5 has 512 for the line, and Postfix puts the recipient and
 # some words of its own before ours.
 WORDS_CHARACTERS = 400
+MOST_RECIPIENTS = 1_000  # that are remembered of one message; Postfix takes no more
 _DEFER = Verdict.DEFER
 
 
@@ -76,9 +77,9 @@ def let_in(
     address: that the client came to."""
     ruling = decision.ruling
     if letter.mail is not None:
-        taken = milter_recipient(f"<{recipient}>")
-        if taken not in letter.mail.recipients:  # it may be asked about twice
-            letter.mail.recipients.append(taken)
+        taken, known = milter_recipient(f"<{recipient}>"), letter.mail.recipients
+        if len(known) < MOST_RECIPIENTS and taken not in known:  # it may be asked about twice
+            known.append(taken)
     if decision.reason is Reason.RETRIED and decision.waited_seconds > letter.waited:
         letter.waited = decision.waited_seconds
     line = b""

@@ -42,7 +42,7 @@ from Axon.Component import component
 from Axon.Ipc import producerFinished
 from Axon.Timers import Timer
 from Kamaelia.Apps.Grey.Core.Access.Rule import Ruling
-from Kamaelia.Apps.Grey.Core.Networks import parsed
+from Kamaelia.Apps.Grey.Core.Networks import ipv4_number, parsed
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
 from Kamaelia.Apps.Grey.FrontDoor.PolicyAnswers import later, let_in, refusal
@@ -50,12 +50,14 @@ from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import Letter, PolicyMemory
 from Kamaelia.Apps.Grey.FrontDoor.PolicySubject import subject_of
 from Kamaelia.Protocol.PostfixPolicy import DUNNO, PolicySession
 from Kamaelia.Support.Protocol.PostfixPolicy import PolicyRequest
+from Kamaelia.Support.Protocol.SMTP.Mailbox import sides, unquoted
 
 if TYPE_CHECKING:
     from Kamaelia.Apps.Grey.FrontDoor.DecisionOffice import DecisionOffice
 
 log = logging.getLogger(__name__)
 
+DECISION_SECONDS = 120.0  # the decider has limits of its own: this is for a fault before it
 TARPIT_SECONDS = 80.0  # Postfix waits for 100, smtpd_policy_service_timeout
 OF_ITS_OWN = 100  # messages that a door without a shared memory remembers
 _PASS = Verdict.PASS  # a look into the Enum costs as much as a message
@@ -90,7 +92,10 @@ class PolicyDoor(PolicySession):
     ExtraInboxes = {"decisions": "Decision: one an Attempt, acted on at once"}
     ExtraOutboxes = {"attempts": "Attempt: to the decider"}
 
-    __slots__ = ("_asks", "_case", "_memory", "_own", "office", "when_over")
+    __slots__ = (
+        *("_asks", "_case", "_last_call", "_memory", "_own", "office", "when_over"),
+        "when_turned",
+    )
 
     def __init__(
         self,
@@ -105,8 +110,11 @@ class PolicyDoor(PolicySession):
         self.office = office
         # Called with this component when it has ended, however it did.
         self.when_over: Callable[[PolicyDoor], object] | None = None
+        # The same when it asks the decider of `office` for the first time.
+        self.when_turned: Callable[[PolicyDoor], object] | None = None
         self._memory = memory if memory is not None else PolicyMemory(OF_ITS_OWN)
         self._case: _Case | None = None
+        self._last_call: Timer | None = None  # for a decision that Postfix does not wait for
         self._own: component | None = None  # of before_decider
         self._asks: DecisionOffice | None = None  # whose decider gets our attempts
 
@@ -117,6 +125,11 @@ class PolicyDoor(PolicySession):
 
     # ---- questions
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a decision is due: of the office that there was when it was asked for."""
+        return self._case is not None
+
     def asked(self, request: PolicyRequest) -> bytes | None:
         """The answer, if it is known at once."""
         given = request.attributes
@@ -124,21 +137,20 @@ class PolicyDoor(PolicySession):
         if get("protocol_state") != "RCPT":
             return DUNNO
         client, recipient = get("client_address", ""), get("recipient", "")
-        if not recipient or parsed(client) is None:
+        if not recipient or (ipv4_number(client) is None and parsed(client) is None):
             return DUNNO  # a client without an address is one of this machine's
-        sender = get("sender", "")
+        # Postfix has taken the quotes off; with them they are what they are at the other doors.
+        sender, recipient = unquoted(get("sender", "")), unquoted(recipient)
         office = self.office
         rules = office.rules
         letter = self._memory.letter(get("instance", ""), client, sender, office.new_id)
-        local, at, domain = recipient.rpartition("@")
-        if not at:
-            local, domain = domain, ""
+        local, domain = sides(recipient)
         vouched_for = bool(get("sasl_username"))
         subject = None
-        if rules is not None and rules.tells_names:
+        if rules is not None and (rules.tells_names or get("ccert_subject")):
             subject = subject_of(rules, letter, given, recipient)
         elif get("ccert_subject"):
-            vouched_for = True  # without a subject there is no other way to say it
+            vouched_for = True  # without rules there is no other way to say it
         attempt = Attempt(
             client,
             get("helo_name", ""),
@@ -192,15 +204,18 @@ class PolicyDoor(PolicySession):
             return True
         case.since = self.now()
         seconds = min(ruling.tarpit, TARPIT_SECONDS)
-        case.timer = self.scheduler.call_later(seconds, lambda: self._endured(case, decision))
+        case.endured = decision
+        # A method of ours, so that a fault in it is ours, and not that of all.
+        case.timer = self.scheduler.call_later(seconds, self._endured)
         return True
 
-    def _endured(self, case: _Case, decision: Decision) -> None:
-        self._leave_tarpit()
+    def _endured(self) -> None:
+        case = self._leave_tarpit()
+        if case is None or case.endured is None:
+            return
         if case.letter.session is not None:
             case.letter.session.tarpitted += self.now() - case.since
-        case.endured = decision
-        self._decided(decision)
+        self._decided(case.endured)
 
     def _leave_tarpit(self) -> _Case | None:
         """Whoever was in it."""
@@ -218,6 +233,9 @@ class PolicyDoor(PolicySession):
         if case is not None and case.rules is not None:
             case.rules.tarpit_left(case.attempt, self.now() - case.since)
             self._give_up("4.4.2", "you have not waited for the reply, try again later")
+        elif self._case is not None:
+            # It may be a fault, and the decision never come.
+            self._last_call = self.scheduler.call_later(DECISION_SECONDS, self.hang_up)
 
     def draining(self) -> None:
         """Who is in a tarpit is not waited for; any other decision is."""
@@ -234,6 +252,8 @@ class PolicyDoor(PolicySession):
     def _turn_to(self, office: DecisionOffice) -> None:
         self._turn_away()
         self._asks = office
+        if self.when_turned is not None:
+            self.when_turned(self)
         if office.before_decider is None:
             join(self.outboxes["attempts"], office.decider.inboxes["inbox"])
             return
@@ -266,6 +286,8 @@ class PolicyDoor(PolicySession):
     def _closeDownMicroprocess(self) -> object:
         self._leave_tarpit()
         self._case = None
+        if self._last_call is not None:
+            self._last_call.cancel()
         self._turn_away()
         if self.when_over is not None:
             self.when_over(self)

@@ -77,10 +77,10 @@ def session_of(request: Mapping[str, str], session_id: str, hostname: str) -> Se
     )
 
 
-def mail_of(request: Mapping[str, str]) -> Mail:
-    """The message of a request."""
-    sender = f"<{request.get('sender', '')}>"
-    return Mail(milter_sender(sender), raw_sender=sender, queue_id=request.get("queue_id", ""))
+def mail_of(sender: str, queue_id: str) -> Mail:
+    """The message of a request; sender: without brackets."""
+    sender = f"<{sender}>"
+    return Mail(milter_sender(sender), raw_sender=sender, queue_id=queue_id)
 
 
 def subject_of(
@@ -93,7 +93,7 @@ def subject_of(
         session = session_of(request, letter.session_id, rules.settings.hostname)
         letter.session = session
     if mail is None:
-        mail = letter.mail = mail_of(request)
+        mail = letter.mail = mail_of(letter.sender, request.get("queue_id", ""))
     elif not mail.queue_id and request.get("queue_id"):  # there from the second recipient on
         mail.queue_id = session.macros["i"] = request["queue_id"]
     now = rules.clock()

@@ -13,7 +13,6 @@ SyncService.protocol makes one for each connection; see there.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -26,8 +25,6 @@ from Kamaelia.Apps.Grey.Sync.PeerNames import Caller, Who
 from Kamaelia.Apps.Grey.Sync.Telling import Telling
 from Kamaelia.Protocol.MXSync import MXSyncServer
 from Kamaelia.Support.Protocol.MXSync.Commands import Add, Command, Delete, Flush, plain_address
-
-log = logging.getLogger(__name__)
 
 
 class SyncOffice(Protocol):
@@ -44,6 +41,9 @@ class SyncOffice(Protocol):
 
     def may_stay(self, connection: IncomingPeer, peer: str) -> bool:
         """Whether this peer may have one connection more; it has been counted then."""
+
+    def welcome(self, address: str, peer: str) -> None:
+        """A peer has called."""
 
     def stranger(self, address: str) -> None:
         """Somebody has called who is no peer."""
@@ -114,6 +114,10 @@ class IncomingPeer(component):
             self.pause()
             yield 1
         self._office.left(self, session.reason)
+        if self.peer is None:
+            # What has been said is on its way. No socket waits for a stranger to read it: so many
+            # of them can come that there would be none left for peers.
+            told = shutdownMicroprocess(self)
         self.send(told or producerFinished(self), "signal")
 
     def stop(self) -> None:
@@ -129,16 +133,14 @@ class IncomingPeer(component):
         self.inboxes["control"].deliver(shutdownMicroprocess(self))
 
     def _admit(self, caller: Caller) -> None:
-        if caller.name is None:
+        name = caller.name
+        if name is None or not self._office.may_stay(self, name):
             self._office.stranger(self.address)
             self.send(False, "_permission")
             return
-        self.peer = caller.name
-        if self._office.may_stay(self, caller.name):
-            log.info("Incoming MX sync connection from %s (%s)", self.address, caller.name)
-            self.send(True, "_permission")
-        else:
-            self.make_room()
+        self.peer = name
+        self._office.welcome(self.address, name)
+        self.send(True, "_permission")
 
     # ---- what it says
 

@@ -64,6 +64,15 @@ def is_local(address: str) -> bool:
     return source.partition("%")[0] == address
 
 
+def is_ours(address: str, settings: SyncSettings, local: Callable[[str], bool] = is_local) -> bool:
+    """Whether it is this machine at that address, given where it is called."""
+    if settings.listen_host in ANY_ADDRESS:
+        return local(address)
+    # An own name may lead to 127.0.1.1 in /etc/hosts; nobody else is there.
+    own = ip_address(settings.listen_host)
+    return address == str(own) or (ip_address(address).is_loopback and not own.is_loopback)
+
+
 class Peer(component):
     """Peer(name, settings, names, timeout=3.0, local=is_local, jitter=...) -> is told what others
     are to know.
@@ -179,6 +188,8 @@ class Peer(component):
             elif not self.anyReady():
                 self.pause(left if self._queue else None)
             yield 1
+        if self.waiting:
+            log.warning("peer %s was not told of %d entries", self.peer, len(self.waiting))
 
     def stop(self) -> None:
         for child in self.children:
@@ -191,7 +202,7 @@ class Peer(component):
         addresses = yield from self._addresses()
         for address in addresses:
             yield from self._talk(address)
-            if self._sent > sent or self.told_to_stop():
+            if self._sent > sent or not self._queue or self.told_to_stop():
                 break
         if self._sent > sent:
             self._gap = 0.0
@@ -221,19 +232,16 @@ class Peer(component):
         place: Place = self.recv("places")
         self._error = place.error
         if any(map(self._is_ours, place.addresses)):
+            if self._ourselves_until == -inf:  # else that has been said
+                log.info("peer %s is this machine itself, and not called", self.peer)
             self._ourselves_until = self.now() + LOOK_AGAIN
             self._queue.clear()
-            log.info("peer %s is this machine itself, and not called", self.peer)
             return ()
         return place.addresses
 
     def _is_ours(self, address: str) -> bool:
         settings = self._settings
-        if settings.port != settings.listen_port:
-            return False
-        if settings.listen_host in ANY_ADDRESS:
-            return self._local(address)
-        return address == settings.listen_host
+        return settings.port == settings.listen_port and is_ours(address, settings, self._local)
 
     # ---- one connection
 
@@ -299,7 +307,10 @@ class Peer(component):
         match outcome:
             case Established(version):
                 self._version, self._error = version, ""
-                log.info("Connection to %s established, protocol version %d", self.peer, version)
+                if self._complaints.is_due(("established", version), self.now()):
+                    log.info(
+                        "Connection to %s established, protocol version %d", self.peer, version
+                    )
             case Sent():
                 self._sent += 1
                 self._under_way = None

@@ -32,10 +32,12 @@ from Kamaelia.Apps.Grey.Core.Types import Addressee
 from Kamaelia.Internet.TCPClient import addresses_of
 from Kamaelia.Support.Protocol.MXSync.Commands import plain_address
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 2.0  # a caller waits 3 seconds for the first word
 FRESH_SECONDS = 5.0
 STALE_SECONDS = 3600.0
-MOST_WAITING = 1_000  # callers; more are strangers
+MOST_WAITING = 200  # callers; more are asked by what was found before
+
+MOST_ADDRESSES = 32  # of one name: all are tried, each for the peer's time-out
 
 ReplyTo = tuple[Addressee, str]
 LookUp = Callable[[str], Iterable[str]]
@@ -94,10 +96,11 @@ class _Name:
 
 
 def system_addresses(name: str) -> list[str]:
-    """What the system says, each once, as they are written in a sync line. Blocks. Raises
-    OSError."""
+    """What the system says, each once, as they are written in a sync line, MOST_ADDRESSES of them.
+    Blocks. Raises OSError."""
     found = (plain_address(str(info[3][0]).partition("%")[0]) for info in addresses_of(name, 0))
-    return list(dict.fromkeys(address for address in found if address is not None))
+    different = dict.fromkeys(address for address in found if address is not None)
+    return list(different)[:MOST_ADDRESSES]
 
 
 class _Lookup(threadedcomponent):
@@ -178,12 +181,10 @@ class PeerNames(component):
             self._look_for(question.name)
             if not self._answer_where(question):
                 self._wheres.append(question)
-        elif len(self._whos) >= MOST_WAITING:
-            _reply(question.reply_to, Caller(question.address, None))
         else:
             for name in self._names:
                 self._look_for(name)
-            if not self._answer_who(question):
+            if not self._answer_who(question, now_or_never=len(self._whos) >= MOST_WAITING):
                 self._whos.append(question)
         self.unpause()  # to see to the time
 
@@ -197,11 +198,14 @@ class PeerNames(component):
             known.addresses, known.error = (numeric,), ""
             known.fresh_until = known.known_until = float("inf")
             return
+        lookup = _Lookup(text, self._look_up)
+        self.link((lookup, "outbox"), (self, "_found"))
+        # No thread to be had, for instance: that must not be the end of all mail.
+        lookup.isolate(lambda _, error: self._learn(_Found(text, error=str(error) or repr(error))))
+        lookup.activate(Scheduler=self.scheduler)
+        self._lookups[text] = lookup
         known.looking = True
         known.patient_until = now + PATIENCE_SECONDS
-        lookup = self._lookups[text] = _Lookup(text, self._look_up)
-        self.link((lookup, "outbox"), (self, "_found"))
-        lookup.activate(Scheduler=self.scheduler)
 
     def _learn(self, found: _Found) -> None:
         lookup = self._lookups.pop(found.name, None)
@@ -238,9 +242,9 @@ class PeerNames(component):
         _reply(where.reply_to, _place_of(where.name, known))
         return True
 
-    def _answer_who(self, who: Who) -> bool:
-        name = self._known(who.address)
-        if name is None and any(map(self._is_open, self._names.values())):
+    def _answer_who(self, who: Who, *, now_or_never: bool = False) -> bool:
+        name = self._known(who.address, as_before=now_or_never)
+        if name is None and not now_or_never and any(map(self._is_open, self._names.values())):
             return False
         _reply(who.reply_to, Caller(who.address, name))
         return True
@@ -253,10 +257,11 @@ class PeerNames(component):
         """Whether what is asked for may still come."""
         return known.looking and self.now() < known.patient_until
 
-    def _known(self, address: str) -> str | None:
-        """The peer of that address, as far as one knows now."""
+    def _known(self, address: str, *, as_before: bool) -> str | None:
+        """The peer of that address, as far as one knows now. as_before: what is looked up counts
+        as it was."""
         for name, known in self._names.items():
-            if not self._is_open(known):
+            if as_before or not self._is_open(known):
                 self._forget_the_old(known)
                 if address in known.addresses:
                     return name

@@ -39,7 +39,7 @@ from Axon.Microprocess import microprocess
 from Kamaelia.Apps.Grey.Core.Types import Decided, Lifetimes
 from Kamaelia.Apps.Grey.Sync.Hearing import Hearing
 from Kamaelia.Apps.Grey.Sync.IncomingPeer import IncomingPeer
-from Kamaelia.Apps.Grey.Sync.Peer import Peer
+from Kamaelia.Apps.Grey.Sync.Peer import Peer, is_local, is_ours
 from Kamaelia.Apps.Grey.Sync.PeerNames import LookUp, PeerNames, system_addresses
 from Kamaelia.Apps.Grey.Sync.SyncSettings import PeerStatus, SyncSettings
 from Kamaelia.Apps.Grey.Sync.Telling import Telling, TripletOf
@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 # Each worker of a peer has one. Beyond that the oldest has to go: it has most likely died unseen.
 CONNECTIONS_A_PEER = 64
+CONNECTIONS = 500  # of all peers together: then the one that has the most has to let one go
+STRANGERS_LOGGED = 100  # a minute
 
 
 class SyncService(component):
@@ -57,7 +59,8 @@ class SyncService(component):
 
     store: a StoreService. triplet_of: the key of (client's address, sender, recipient), without
     < >. clock: seconds since the epoch. delay_seconds: how long a sender waits here; lifetimes: how
-    long records live here. look_up: the addresses of a name; it may block."""
+    long records live here. look_up: the addresses of a name; it may block. local: whether an
+    address is one of this machine."""
 
     Inboxes = {
         "inbox": "Decided: from the deciders; acted on at once",
@@ -80,17 +83,20 @@ class SyncService(component):
         lifetimes: Lifetimes | None = None,
         *,
         look_up: LookUp = system_addresses,
+        local: Callable[[str], bool] = is_local,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.store = store
         self.clock = clock
+        self._local = local
         self.names = PeerNames((name for name, _ in settings.peers), look_up)
         self.telling = Telling(triplet_of)
         self.hearing = Hearing(
             triplet_of, lifetimes or Lifetimes(24 * 3600, 36 * 24 * 3600), delay_seconds
         )
         self._complaints = Seldom(60.0)
+        self._stopping = False
         self._peers: dict[str, Peer] = {}
         self._callers: dict[str, deque[IncomingPeer]] = {}  # by peer, the oldest first
         self.addChildren(self.names)
@@ -141,6 +147,7 @@ class SyncService(component):
         while (stop := self.told_to_stop()) is None:
             self.pause()
             yield 1
+        self._stopping = True
         peers = list(self._peers.values())
         for one in peers:
             one.inboxes["control"].deliver(stop)
@@ -169,12 +176,13 @@ class SyncService(component):
                     peer.tell(command)
         except Exception:
             # This is the turn of the decider, and before that of a client, who have no part in it.
-            log.exception("telling the peers of %r failed", decided)
+            if self._complaints.is_due("fault", self.now()):
+                log.exception("telling the peers of %r failed", decided)
 
     # ---- peers
 
     def _make_peer(self, name: str, timeout: float) -> Peer:
-        made = Peer(name, self.settings, self.names, timeout)
+        made = Peer(name, self.settings, self.names, timeout, self._local)
         made.isolate(partial(self._failed, made))
         self.addChildren(made)
         return made
@@ -188,7 +196,7 @@ class SyncService(component):
     def _failed(self, peer: Peer, culprit: microprocess, error: Exception) -> None:
         """A fault of ours in one peer's part is its own; it begins anew, with what waited."""
         log.error("peer %s: component %s failed", peer.peer, culprit.name, exc_info=error)
-        if self._peers.get(peer.peer) is not peer:
+        if self._peers.get(peer.peer) is not peer or self._stopping:
             return
         timeout = dict(self.settings.peers).get(peer.peer, 3.0)
         peer.stop()
@@ -201,17 +209,25 @@ class SyncService(component):
 
     def may_stay(self, connection: IncomingPeer, peer: str) -> bool:
         """Whether this peer may have one connection more; then it has it."""
-        if peer not in self._peers:
-            return False
+        if peer not in self._peers or is_ours(connection.address, self.settings, self._local):
+            return False  # the same list may be everywhere, but who is logged in here is no peer
         callers = self._callers.setdefault(peer, deque())
-        while len(callers) >= CONNECTIONS_A_PEER:
+        if len(callers) >= CONNECTIONS_A_PEER:
             callers.popleft().make_room()
+        elif sum(map(len, self._callers.values())) >= CONNECTIONS:
+            max(self._callers.values(), key=len).popleft().make_room()
         callers.append(connection)
         return True
 
+    def welcome(self, address: str, peer: str) -> None:
+        """A peer has called."""
+        if self._complaints.is_due((peer, "calls", address), self.now()):
+            log.info("Incoming MX sync connection from %s (%s)", address, peer)
+
     def stranger(self, address: str) -> None:
         """Somebody has called who is no peer."""
-        if self._complaints.is_due(address, self.now()):
+        # Who likes may call from a million addresses, and some may share a minute.
+        if self._complaints.is_due(("stranger", hash(address) % STRANGERS_LOGGED), self.now()):
             log.info("Remote host %s is not a peer MX", address)
 
     def left(self, connection: IncomingPeer, why: str) -> None:

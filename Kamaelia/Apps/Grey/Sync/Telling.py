@@ -33,7 +33,14 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Record,
     Triplet,
 )
-from Kamaelia.Support.Protocol.MXSync.Commands import Add, Command, Delete, Flush, plain_address
+from Kamaelia.Support.Protocol.MXSync.Commands import (
+    Add,
+    Command,
+    Delete,
+    Flush,
+    is_word,
+    plain_address,
+)
 
 REMEMBERED = 20_000  # triplets: about 5 MB
 
@@ -105,11 +112,21 @@ class Telling:
                 names = (address, sender, known)
                 yield from self._of_record(triplet, record, names, int(decided.now))
 
+    def _sender(self, triplet: Triplet, address: str, sender: str, recipient: str) -> str:
+        """As a milter-greylist cleans it, unless one of ours would then not find it: with
+        normalise_senders more is looked at than what stands behind the last "="."""
+        cleaned = milter_sender(f"<{sender}>")
+        if self._triplet_of(address, bare(cleaned), recipient).sender != triplet.sender:
+            normal = f"<{triplet.sender}>"
+            if is_word(normal):
+                return normal
+        return cleaned
+
     def _of_record(
         self, triplet: Triplet, record: Record, names: tuple[str, str, str], now: int
     ) -> Iterator[Command]:
         address, *both = names
-        sender, recipient = milter_sender(f"<{both[0]}>"), milter_recipient(f"<{both[1]}>")
+        sender, recipient = self._sender(triplet, address, *both), milter_recipient(f"<{both[1]}>")
         if record.passed_at is None:
             if record.deferred == 1:  # else it came too early, which moves nothing
                 self.remember(triplet, address, record.due)

@@ -235,7 +235,7 @@ class MTASession:
         if asked == b"O":
             self._agree(response)
         elif response.kind in _EDITS:
-            self._check_edit(asked, response.kind)
+            self._check_edit(asked, response)
         elif response.final:
             self._check_final(asked, response)
         elif response.kind != b"p":
@@ -261,8 +261,10 @@ class MTASession:
             self.macros[Stage(stage)] = tuple(name.strip("{}") for name in text_of(names).split())
             lists = rest
 
-    def _check_edit(self, asked: bytes, kind: bytes) -> None:
-        agreed = self.agreement
+    def _check_edit(self, asked: bytes, response: Response) -> None:
+        agreed, kind = self.agreement, response.kind
+        if kind in b"im" and len(response.payload) < 4:
+            raise MilterProtocolError(f"the edit {kind!r} does not say which header it is about")
         if asked != b"E" or agreed is None or not agreed.actions & _EDITS[kind]:
             raise MilterProtocolError(f"the edit {kind!r} is not allowed here")
 

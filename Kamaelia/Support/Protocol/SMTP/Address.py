@@ -20,6 +20,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from Kamaelia.Support.Protocol.SMTP.Mailbox import mailbox_of
 from Kamaelia.Support.Protocol.SMTP.Replies import RefusedError, Reply
 
 LOCAL_PART_BYTES = 64  # this and the next two: RFC 5321, section 4.5.3.1
@@ -72,8 +73,14 @@ class Path:
 
     @property
     def text(self) -> str:
-        """The address for logs and keys."""
-        return self.raw.decode("utf-8", "backslashreplace")
+        """The address for logs and keys, and for rules: one for each mailbox, see Mailbox.py."""
+        if self.raw[:1] == b'"':
+            return mailbox_of(_text(self.local), _text(self.domain))
+        return _text(self.raw)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
 
 
 NULL_PATH = Path(b"", b"", b"")

@@ -39,11 +39,12 @@ class Try:
 
 @dataclass
 class Heard:
-    """For each recipient PASS, or "4" or "5", the enhanced code and the words; and the X-Greylist
-    of the message without its date."""
+    """For each recipient PASS, or "4" or "5", the enhanced code and the words; the X-Greylist of
+    the message without its date, and what was said at its end, where that can be."""
 
     answers: list[str] = field(default_factory=list)
     header: str = ""
+    end: str = ""
 
 
 def words(klass: str, ecode: str, text: str) -> str:
@@ -54,6 +55,13 @@ def words(klass: str, ecode: str, text: str) -> str:
 
 def without_date(value: str) -> str:
     return " ".join(value.split(";")[0].split())
+
+
+def without_quotes(address: str) -> str:
+    local, at, domain = address.rpartition("@")
+    if local.startswith('"'):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return local + at + domain
 
 
 class Asker(ABC):
@@ -81,14 +89,16 @@ class AtProxy(Asker):
         described = f"XCLIENT ADDR={address} NAME={name}\r\n"
         assert client.ask(described.encode()).startswith("220")
         assert client.ask(f"EHLO {mail.helo}\r\n".encode()).startswith("250")
-        assert client.ask(f"MAIL FROM:<{mail.sender}>\r\n".encode()).startswith("250")
+        utf8 = "" if (mail.sender + mail.recipients[0]).isascii() else " SMTPUTF8"
+        assert client.ask(f"MAIL FROM:<{mail.sender}>{utf8}\r\n".encode()).startswith("250")
         heard = Heard(
-            [self._recipient(client.ask(f"RCPT TO:<{r}>\r\n".encode())) for r in mail.recipients]
+            [self._answer(client.ask(f"RCPT TO:<{r}>\r\n".encode())) for r in mail.recipients]
         )
         if PASS in heard.answers:
             before = len(self.server.messages)
             assert client.ask(b"DATA\r\n").startswith("354")
-            assert client.ask(LETTER + b".\r\n").startswith("250")
+            heard.end = self._answer(client.ask(LETTER + b".\r\n"))
+        if heard.end == PASS:
             message = self.server.messages[before].decode()
             head = re.sub(r"\r\n[ \t]+", " ", message.partition("\r\n\r\n")[0])
             for line in head.split("\r\n"):
@@ -97,7 +107,7 @@ class AtProxy(Asker):
         client.ask(b"QUIT\r\n")
         return heard
 
-    def _recipient(self, reply: str) -> str:
+    def _answer(self, reply: str) -> str:
         if reply.startswith("250"):
             return PASS
         code, ecode, text = reply.split(" ", 2)
@@ -151,7 +161,7 @@ class AtMilter(Asker):
                 self._say(b"N")
                 self._say(b"B", b"hello\r\n")
                 self.sock.sendall(_packet(b"E"))
-                heard.header = self._edits()
+                heard.header, heard.end = self._edits()
             self.sock.sendall(_packet(b"Q"))
         return heard
 
@@ -168,22 +178,26 @@ class AtMilter(Asker):
 
     def _recipient(self, recipient: str) -> str:
         self.sock.sendall(_packet(b"R", _texts(f"<{recipient}>")))
-        command, data = self._read()
+        return self._answer(*self._read())
+
+    def _answer(self, command: bytes, data: bytes) -> str:
         if command == b"c":
             return PASS
         assert command == b"y", (command, data)
         code, ecode, text = data.rstrip(b"\0").decode().replace("%%", "%").split(" ", 2)
         return words(code[0], ecode, text)
 
-    def _edits(self) -> str:
+    def _edits(self) -> tuple[str, str]:
+        """X-Greylist, and what is said in the end."""
         header = ""
-        while (got := self._read())[0] not in b"car":
-            command, data = got
-            assert command in b"hi", got
+        while True:
+            command, data = self._read()
+            if command in b"cy":
+                return header, self._answer(command, data)
+            assert command in b"hi", (command, data)
             name, value, _ = (data[4:] if command == b"i" else data).split(b"\0")
             if name == b"X-Greylist":
                 header = without_date(value.decode())
-        return header
 
     def _read(self) -> tuple[bytes, bytes]:
         while True:
@@ -216,6 +230,7 @@ class AtPolicyService(Asker):
         return heard
 
     def _question(self, mail: Try, recipient: str) -> bytes:
+        """Postfix tells addresses without their quotes."""
         asked = {
             "request": "smtpd_access_policy",
             "protocol_state": "RCPT",
@@ -224,8 +239,8 @@ class AtPolicyService(Asker):
             "client_name": mail.name or "unknown",
             "reverse_client_name": mail.name or "unknown",
             "helo_name": mail.helo,
-            "sender": mail.sender,
-            "recipient": recipient,
+            "sender": without_quotes(mail.sender),
+            "recipient": without_quotes(recipient),
             "instance": f"123.{self.count}",
             "server_address": HERE,
             "sasl_username": "",

@@ -13,6 +13,7 @@ import pytest
 from Kamaelia.Apps.Grey import Checks
 from Kamaelia.Apps.Grey.Config.Loader import loads
 from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.Config.Sockets import Place
 from Kamaelia.Apps.Grey.Core.Modes import ServerTLS
 from Kamaelia.Apps.Grey.PidFile import PidFile
 from Test.Kamaelia import tls
@@ -73,6 +74,25 @@ def test_a_folder_that_may_not_be_written_is_said(
     monkeypatch.setattr(os, "access", lambda *_: False)
     (problem,) = Checks.surroundings(good)
     assert "may not write" in problem
+
+
+def test_the_folder_of_a_socket_is_there_or_not_ours_to_look_at(
+    good: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root has opened the socket there, and we have become another user since."""
+    config = replace(good, socket=Place(path=str(tmp_path / "missing/grey.sock")))
+    (problem,) = Checks.surroundings(config)
+    assert problem.startswith("socket = /")
+    assert problem.endswith("/missing does not exist: make it")
+    real = Path.is_dir
+
+    def is_dir(path: Path) -> bool:
+        if path.name == "missing":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    assert Checks.surroundings(config) == []
 
 
 def test_certificates_and_own_components_are_tried(good: Config, tmp_path: Path) -> None:
@@ -136,3 +156,14 @@ def test_a_new_real_server_is_asked_before_it_is_used(
     assert Checks.may_relay_now(new, replace(new, greylist_delay=5)) == []
     assert Checks.may_relay_now(good, replace(new, relay_check=False)) == []
     assert len(server.visits) == 1
+
+
+def test_a_door_that_cannot_be_a_file_is_a_problem(good: Config, tmp_path: Path) -> None:
+    door = tmp_path / "door"
+    config = replace(good, socket=Place(str(door)), socket_owner="no-such-user")
+    (problem,) = Checks.surroundings(config)
+    assert problem == "socket_owner = no-such-user: there is no such user"
+    door.write_text("mine")
+    config = replace(good, policy_socket=Place(str(door)))
+    (problem,) = Checks.surroundings(config)
+    assert problem == f"policy_socket = {door}: there is a file that is no socket: move it away"

@@ -4,6 +4,7 @@ import os
 import pwd
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_all_kinds_of_doors_may_be_open_at_once() -> None:
     assert [door.owner for door in doors_of(config)] == ["", "", "postfix", ""]
 
 
+def test_the_port_of_peers_is_theirs_when_there_are_none_any_more() -> None:
+    peers = "peers:\n    192.0.2.2 3s\n"
+    text = "policy_socket = /run/policy\nsyncaddr = 127.0.0.1:7001\n"
+    ((sock,),) = open_doors([Door(DoorKind.SYNC, Place(host="127.0.0.1", port=7001))])
+    with sock:
+        assert kind_of(sock, loads(text + peers)) is DoorKind.SYNC
+        assert kind_of(sock, loads(text)) is DoorKind.SYNC
+        assert kind_of(sock, loads(f"{text}listen = 127.0.0.1\nport = 7001")) is DoorKind.SMTP
+
+
 def test_without_an_owner_a_file_belongs_to_whom_we_become() -> None:
     (door,) = doors_of(loads("socket = /run/g\nuser = nobody\n"))
     assert door.owner == "nobody"
@@ -87,6 +98,18 @@ def test_what_is_spoken_is_told_by_the_place(tmp_path: Path) -> None:
 
 
 # ---- ports
+
+
+def test_a_socket_of_systemd_may_be_behind_a_link_or_in_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "var").symlink_to(tmp_path / "run")
+    config = Config(policy_socket=Place(path=str(tmp_path / "var/policy")))
+    with socket.socket(socket.AF_UNIX) as file, socket.socket(socket.AF_UNIX) as abstract:
+        file.bind(str(tmp_path / "run/policy"))
+        assert kind_of(file, config) is DoorKind.POLICY
+        abstract.bind(f"\0{tmp_path}/grey")
+        assert kind_of(abstract, config) is DoorKind.MILTER
+        assert name_of(abstract) == f"@{tmp_path}/grey"
 
 
 def test_each_worker_has_a_socket_of_its_own_on_the_same_port() -> None:
@@ -149,6 +172,28 @@ def test_a_file_belongs_to_its_owner(tmp_path: Path) -> None:
     (sockets,) = open_doors([Door(DoorKind.MILTER, Place(str(path)), owner="nobody")])
     assert path.stat().st_uid == pwd.getpwnam("nobody").pw_uid
     close_all(sockets)
+
+
+@pytest.mark.parametrize("plant", [os.symlink, os.link], ids=lambda plant: plant.__name__)
+def test_a_link_that_is_put_in_a_sockets_place_gives_nothing_away(
+    plant: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder may be another user's, who is quicker than we are."""
+    path, victim = tmp_path / "grey.sock", tmp_path / "shadow"
+    victim.touch(0o600)
+
+    class Raced(socket.socket):
+        def bind(self, address: object) -> None:
+            super().bind(address)  # type: ignore[arg-type]
+            path.unlink()
+            plant(str(victim), str(path))
+
+    monkeypatch.setattr(socket, "socket", Raced)
+    owner = pwd.getpwuid(os.getuid()).pw_name if os.getuid() else "nobody"
+    with pytest.raises(OSError, match="somebody else has put a file there"):
+        open_doors([Door(DoorKind.MILTER, Place(path=str(path)), 0o666, owner)])
+    found = victim.stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (os.getuid(), 0o600)
 
 
 def test_an_owner_whom_nobody_knows_is_said(tmp_path: Path) -> None:

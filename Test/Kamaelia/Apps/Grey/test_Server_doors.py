@@ -3,12 +3,18 @@
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 
+from Kamaelia.Apps.Grey.Config.Loader import loads
 from Kamaelia.Apps.Grey.Config.Sockets import Place
 from Kamaelia.Apps.Grey.Core.Modes import KeyKind
+from Kamaelia.Apps.Grey.Server import GreyServer
+from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
 from Kamaelia.Apps.Grey.Sync.SyncSettings import PeerStatus
+from Kamaelia.Internet.TCPServer import listening_socket
 from Test.Kamaelia.Apps.Grey.askers import PASS, AtMilter, AtPolicyService, Try
 from Test.Kamaelia.Apps.Grey.servers import free_port
 from Test.Kamaelia.Apps.Grey.support import PATIENCE, FakeServer, Grey
@@ -61,6 +67,36 @@ def test_a_policy_connection_has_new_settings_from_its_next_question_on(
     assert "00:05:00" in postfix.asks(Try(sender="x@example.net"))
     postfix.sock.close()
     grey.until(lambda: grey.server._era.sessions == 0)
+
+
+def test_who_is_asking_during_a_reload_is_answered_by_those_that_were_asked(
+    mail_server: NewServer, start_grey: StartGrey
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
+        names.bind(("127.0.0.1", 0))
+        names.settimeout(PATIENCE)
+        grey = start_grey(
+            mail_server(),
+            socket=ANYWHERE,
+            policy_socket=ANYWHERE,
+            nospf=False,
+            resolvers=(names.getsockname(),),
+        )
+        postfix, idle = Postfix(grey), Postfix(grey)
+        postfix.sock.sendall(postfix._question(MAIL, MAIL.recipients[0]))
+        query, resolver = names.recvfrom(4096)
+        before = grey.server._era
+        for delay in (300, 600):
+            config = replace(grey.server.config, greylist_delay=delay, nospf=True)
+            grey.call(partial(grey.server.reload, config))
+        assert grey.call(lambda: (len(grey.server._eras), before.sessions)) == (2, 1)
+        assert not grey.call(before.decider._isStopped)
+        idle.sock.close()
+        names.sendto(query[:2] + b"\x81\x82" + query[4:], resolver)  # SERVFAIL
+        assert "00:01:00" in postfix._line(postfix.sock)
+        assert "00:10:00" in postfix.asks(Try(sender="x@example.net"))
+        grey.until(lambda: len(grey.server._eras) == 1)
+        assert grey.call(lambda: grey.server._era.sessions) == 1
 
 
 def test_a_milter_connection_keeps_its_settings_until_it_ends(
@@ -164,9 +200,22 @@ def test_peers_that_come_with_a_reload_are_called_unless_they_are_the_first(
     assert grey.server.sync is not None
     assert [each.name for each in grey.server.sync.status()] == ["127.0.0.7", "127.0.0.6"]
     none = replace(grey.server.config, peers=())
-    assert grey.call(lambda: grey.server.reload(none)) == ["peers"]
+    assert grey.call(lambda: grey.server.reload(none)) == []
+    assert grey.server.sync.status() == []
+    assert grey.call(lambda: grey.server.reload(more)) == []
     alone = start_grey(NOBODY, listen=(), policy_socket=ANYWHERE)
     assert alone.call(
         lambda: alone.server.reload(replace(alone.server.config, peers=more.peers))
     ) == ["peers"]
     assert alone.server.sync is None
+
+
+def test_a_port_of_peers_that_are_none_any_more_takes_no_mail(tmp_path: Path) -> None:
+    # A worker that begins after the reload which took them away has their port all the same.
+    port = free_port()
+    text = f"policy_socket = {tmp_path}/policy\nsyncaddr = 127.0.0.5:{port}\n"
+    with listening_socket(("127.0.0.5", port)) as listener:
+        server = GreyServer(loads(text), open_store=MemoryStore, listening=[listener])
+        assert server.sync is not None
+        assert [door.protocol for door in server.doors] == [server.sync.protocol]
+        assert server.sync.status() == []

@@ -1,15 +1,20 @@
 """The same attempt gives the same decision, and the same words, at each door."""
 
-from collections.abc import Callable
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
 
+import dns.message
 import pytest
 
 from Kamaelia.Apps.Grey.Config.Loader import loads
 from Kamaelia.Apps.Grey.Config.Schema import Config
 from Kamaelia.Apps.Grey.Config.Sockets import Place
+from Kamaelia.Apps.Grey.Core.Modes import KeyKind
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Test.Kamaelia.Apps.Grey.askers import (
     PASS,
@@ -20,6 +25,7 @@ from Test.Kamaelia.Apps.Grey.askers import (
     Try,
 )
 from Test.Kamaelia.Apps.Grey.support import FRIEND, FakeServer, Grey
+from Test.Kamaelia.zone_server import Zone
 
 NewServer = Callable[..., FakeServer]
 StartGrey = Callable[..., Grey]
@@ -154,6 +160,40 @@ CASES = [
         ([f"{WAIT}00:01:00"], [PASS]),
     ),
     Case(
+        "one mailbox in many spellings",
+        "greylist_only_for:\n    b@example.org\nracl blacklist from bad@example.net\n",
+        (
+            Try(recipients=('"b"@example.org',)),
+            Try(sender='"b\\ad"@example.net'),
+            Try(sender='"b ad"@example.net'),
+        ),
+        ([f"{WAIT}00:01:00"], ["5 5.7.1 Go away!"], [f"{WAIT}00:01:00"]),
+    ),
+    Case(
+        "addresses that are not ASCII",
+        "",
+        (
+            Try(sender="Ärger@bücher.example", recipients=("käthe@example.org",)),
+            Try(sender="äRGER@BÜCHER.example", recipients=("KÄTHE@example.org",), after=60),
+        ),
+        ([f"{WAIT}00:01:00"], [PASS]),
+    ),
+    Case(
+        "capitals and extensions",
+        "normalise_senders = yes\n",
+        (
+            Try(sender="A+X@Example.net", recipients=("B+y@example.ORG",)),
+            Try(sender="a+z@example.NET", recipients=("b@example.org",), after=60),
+        ),
+        ([f"{WAIT}00:01:00"], [PASS]),
+    ),
+    Case(
+        "a tarpit is endured",
+        'racl whitelist tarpit 1s\nracl blacklist default msg "too quick"\nreport all\n',
+        (BASE,),
+        ([PASS],),
+    ),
+    Case(
         "how much may come",
         'ratelimit "few" rcpt 2 / 1m\nracl blacklist ratelimit "few" msg "too much"\n'
         "racl whitelist default\n",
@@ -268,3 +308,141 @@ def test_whom_a_mail_server_takes_mail_for_is_its_own_business(
     for door in (AtMilter, AtPolicyService):
         answers = door(grey, server).bring(elsewhere).answers
         assert answers == [f"{WAIT}00:01:00"] * 2
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the file says, who comes, what he hears at RCPT and at the end of the message."""
+
+    name: str
+    text: str
+    mail: Try
+    heard: list[str]
+    end: str
+
+
+ENDINGS = [
+    Ending(
+        "who sends no bounce waits at once",
+        "delayedreject\n",
+        BASE,
+        [f"{WAIT}00:01:00"],
+        "",
+    ),
+    Ending(
+        "a bounce waits after its message",
+        "delayedreject\n",
+        Try(sender=""),
+        [PASS],
+        f"{WAIT}00:01:00",
+    ),
+    Ending(
+        "also if not all of its recipients do",
+        "delayedreject\nracl whitelist rcpt white@example.org\n",
+        Try(sender="", recipients=("white@example.org", "b@example.org")),
+        [PASS, PASS],
+        f"{WAIT}00:01:00",
+    ),
+    Ending(
+        "what is refused for good is so at once",
+        "delayedreject\nracl blacklist default\n",
+        Try(sender=""),
+        ["5 5.7.1 Go away!"],
+        "",
+    ),
+    Ending(
+        "a message that has something in it",
+        'racl whitelist default\ndacl blacklist header /greetings/ msg "no %s, 100% no"\n',
+        BASE,
+        [PASS],
+        "5 5.7.1 no %s, 100% no",
+    ),
+    Ending(
+        "a message whose text is refused for now",
+        'racl whitelist default\ndacl blacklist body /hello/ code "450" ecode "4.7.9" msg "no"\n',
+        Try(recipients=("b@example.org", "c@example.org")),
+        [PASS, PASS],
+        "4 4.7.9 no",
+    ),
+    Ending(
+        "a message that waits when it is there",
+        "racl whitelist default\ndacl greylist header /greetings/ delay 5m\n",
+        Try(recipients=("b@example.org", "c@example.org")),
+        [PASS, PASS],
+        f"{WAIT}00:05:00",
+    ),
+    Ending(
+        "a message that may come",
+        "racl whitelist default\ndacl blacklist header /somethingelse/\n",
+        BASE,
+        [PASS],
+        PASS,
+    ),
+]
+
+
+@pytest.mark.parametrize("asker", [AtProxy, AtMilter], ids=lambda a: a.__name__)
+@pytest.mark.parametrize("case", ENDINGS, ids=lambda case: case.name.replace(" ", "_"))
+def test_the_same_message_hears_the_same_at_its_end(
+    case: Ending, asker: type[Asker], mail_server: NewServer, start_grey: StartGrey
+) -> None:
+    server = mail_server()
+    grey = start_grey(
+        server,
+        socket=ANYWHERE,
+        xclient_from=Networks([ip_network(FRIEND)]),
+        **settings(case.text),
+    )
+    heard = asker(grey, server).bring(case.mail)
+    assert (heard.answers, heard.end) == (case.heard, case.end)
+    assert len(server.messages) == (asker is AtProxy and case.end == PASS)
+
+
+@pytest.mark.parametrize("asker", [AtProxy, AtMilter, AtPolicyService], ids=lambda a: a.__name__)
+def test_a_sender_with_many_machines_is_one_by_its_spf_record(
+    asker: type[Asker], mail_server: NewServer, start_grey: StartGrey
+) -> None:
+    """However its address is written."""
+    server = mail_server()
+    zone = Zone("farm.example.", '@ 60 TXT "v=spf1 ip4:192.0.2.7 ip4:198.51.100.0/24 -all"')
+    with asked(zone) as names:
+        grey = start_grey(
+            server,
+            socket=ANYWHERE,
+            policy_socket=ANYWHERE,
+            xclient_from=Networks([ip_network(FRIEND)]),
+            key_order=(KeyKind.SPF, KeyKind.NETWORK),
+            resolvers=(names,),
+        )
+        door = asker(grey, server)
+        tries = [
+            Try(sender="a@farm.example"),
+            Try(sender='"A"@FARM.example', client="198.51.100.9", after=60),
+            Try(sender="a@farm.example", client="203.0.113.9"),  # not one of them
+        ]
+        heard = []
+        for mail in tries:
+            grey.clock.advance(mail.after)
+            heard += door.bring(mail).answers
+    assert heard == [f"{WAIT}00:01:00", PASS, f"{WAIT}00:01:00"]
+
+
+@contextmanager
+def asked(zone: Zone) -> Iterator[tuple[str, int]]:
+    """A name server for that zone, in a thread, as long as the `with` lasts."""
+
+    class Datagrams(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, sock = self.request
+            for reply in zone(dns.message.from_wire(data), False):
+                sock.sendto(reply, self.client_address)
+
+    with socketserver.UDPServer(("127.0.0.1", 0), Datagrams) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            host, port = server.server_address[:2]
+            yield str(host), port
+        finally:
+            server.shutdown()
+            thread.join()

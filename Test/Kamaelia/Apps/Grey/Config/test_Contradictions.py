@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Config.Contradictions import LEAST_MEMORY, contradictions
 from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config
+from Kamaelia.Apps.Grey.Config.Sockets import Place
 from Kamaelia.Apps.Grey.Core.Modes import LogTo, ServerTLS
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
 
 SOME = Networks([ip_network("192.0.2.0/24")])
+PEERS = (("192.0.2.2", 3),)
+MILTER = Place(host="127.0.0.1", port=8891)
 CERTIFICATE = Path("/etc/ssl/mail.pem")
 BAD: dict[str, tuple[dict[str, Any], str, str]] = {  # settings -> first name, words of the message
     "log": ({"log_to": LogTo.FILE}, "log_to", "there is none"),
@@ -65,6 +68,26 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {  # settings -> first name, w
         "smtp_port",
         "in circles",
     ),
+    "milter_at_mail": (
+        {"listen": ("0.0.0.0",), "socket": MILTER, "port": 8891},  # noqa: S104
+        "socket",
+        "where mail is taken: inet:8891@127.0.0.1",
+    ),
+    "peers_at_mail": (
+        {"peers": PEERS, "listen": ("127.0.0.1",), "port": 5252},
+        "syncaddr",
+        "where mail is taken: *:5252",
+    ),
+    "peers_at_milter": (
+        {"peers": PEERS, "socket": MILTER, "syncaddr": ("0.0.0.0", 8891)},  # noqa: S104
+        "syncaddr",
+        "syncaddr and socket are both port 8891",
+    ),
+    "policy_at_milter": (
+        {"socket": MILTER, "policy_socket": MILTER},
+        "policy_socket",
+        "are both inet:8891@127.0.0.1",
+    ),
     "circle_of_several": (
         {"backends": (("192.0.2.1", 25, 1, "*"), ("::1", 25, 2, "*"), ("::1", 25, 2, ".org"))},
         "backends",
@@ -84,6 +107,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "tls_port": {"tls_port": 465, "tls_certificate": CERTIFICATE},
     "one_file": {"tls_key": CERTIFICATE, "tls_certificate": CERTIFICATE},
     "nothing": {"greylist_log": Path("/dev/null"), "greylist_debuglog": Path("/dev/null")},
+    "no_peers": {"listen": ("127.0.0.1",), "port": 5252},
+    "other_family": {"peers": PEERS, "socket": MILTER, "syncaddr": ("::", 8891)},
+    "other_address": {"peers": PEERS, "socket": MILTER, "syncaddr": ("127.0.0.2", 8891)},
     "not_used": {"smtp_port": 25, "backends": (("192.0.2.1", 25, 1, "*"),)},
 }
 

@@ -1,8 +1,10 @@
 """Where doors are: the spellings of Sendmail, Postfix and milter-greylist."""
 
+from pathlib import Path
+
 import pytest
 
-from Kamaelia.Apps.Grey.Config.Loader import ConfigError, loads
+from Kamaelia.Apps.Grey.Config.Loader import ConfigError, load_with_warnings, loads
 from Kamaelia.Apps.Grey.Config.Sockets import Place, listening, peer, place, source
 from Kamaelia.Apps.Grey.Config.Values import BadValueError
 
@@ -103,3 +105,13 @@ def test_two_doors_at_one_place_are_a_mistake() -> None:
 def test_a_bad_socket_in_a_statement_is_shown_with_its_place() -> None:
     with pytest.raises(ConfigError, match=r":2:8: .*is no socket"):
         loads('\nsocket "grey.sock"\n', "greylist.conf")
+
+
+def test_a_port_that_opens_no_door_is_mentioned(tmp_path: Path) -> None:
+    path = tmp_path / "greylist.conf"
+    path.write_text("port = 2525\nsocket = inet:8891@127.0.0.1\n")
+    (warning,) = load_with_warnings(path).warnings
+    assert (warning.line, warning.column) == (1, 8)
+    assert "this opens no door" in warning.message
+    path.write_text("listen = 127.0.0.1\nport = 2525\nsocket = inet:8891@127.0.0.1\n")
+    assert load_with_warnings(path).warnings == ()

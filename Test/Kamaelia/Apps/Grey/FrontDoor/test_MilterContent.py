@@ -210,6 +210,19 @@ def test_a_mail_server_of_long_ago_has_us_answer_each_piece() -> None:
     assert kinds(asking.write(asking.mta.end_of_message())) == b"y"
 
 
+def test_what_nobody_decides_on_is_not_kept_for_longer_than_the_answer_takes() -> None:
+    room = MessageRoom()
+    before = room.total
+    asking = judging(lambda _: None, rules=door_rules(data_rules=True, room=room))
+    asking.mail()
+    asking.rcpt()
+    assert asking.content() == []
+    assert room.total < before
+    said = asking.run(121.0)
+    assert said[-1].text.startswith("451 4.3.0 this could not be decided")
+    assert room.total == before
+
+
 # ---- a body that is large
 
 
@@ -241,6 +254,27 @@ def test_no_faster_than_the_mail_server_takes_it() -> None:
     asking.waiter.deadline = asking.clock() + 5.0
     asking.scheduler.runThreads()  # and nobody takes what is sent
     assert 4_000 <= sum(map(len, asking.sent["outbox"])) < 8_000
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_mail_server_that_takes_nothing_is_left_and_its_message_forgotten() -> None:
+    room = MessageRoom()
+    before = room.total
+    asking = judging(
+        lambda _: passed(addfooter="end"), rules=door_rules(data_rules=True, room=room)
+    )
+    asking.mail()
+    asking.rcpt()
+    asking.content_begun(b"0123456789\r\n" * 2_000)
+    asking.door.inboxes["inbox"].deliver(asking.mta.end_of_message())
+    for seconds in (MilterContent.STALLED_SECONDS - 1.0, 2.0):
+        assert not asking.ended
+        asking.waiter.deadline = asking.clock() + seconds
+        asking.scheduler.runThreads()
+        asking.clock.advance(asking.waiter.deadline - asking.clock())
+    asking.scheduler.runThreads()
+    assert asking.ended
+    assert room.total == before
 
 
 @pytest.mark.usefixtures("small_pieces")

@@ -10,6 +10,7 @@ from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
 from Kamaelia.Apps.Grey.Core.Modes import Report
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Policy, Reason, Verdict
+from Kamaelia.Apps.Grey.FrontDoor import MilterMail
 from Kamaelia.Apps.Grey.FrontDoor.MilterDoor import MilterDoor, wishes_for
 from Kamaelia.Apps.Grey.GreylistDecider import GreylistDecider
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
@@ -76,7 +77,7 @@ def test_an_attempt_has_what_the_mail_server_said() -> None:
     (attempt,) = asking.attempts
     assert (attempt.client, attempt.helo) == ("192.0.2.7", "mx.example.net")
     assert (attempt.sender, attempt.recipient) == ("Anna@Example.net", '"a@b"@example.org')
-    assert (attempt.recipient_local, attempt.recipient_domain) == ('"a@b"', "example.org")
+    assert (attempt.recipient_local, attempt.recipient_domain) == ("a@b", "example.org")
     assert (attempt.authenticated, attempt.mta, attempt.session) == (True, True, "id1")
     assert attempt.subject is None
 
@@ -201,6 +202,37 @@ def test_a_macro_holds_for_its_message_and_its_recipient() -> None:
     assert (session.auth_user, "mail_host" in session.macros) == ("", False)
 
 
+def test_a_message_with_too_many_recipients_is_to_come_in_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MilterMail, "MOST_RECIPIENTS", 2)
+    asking = Asking(rcpt=lambda a: WAIT if a.recipient.startswith("late") else PASS).connect()
+    asking.mail()
+    said = [asking.rcpt(f"<{name}@example.org>") for name in ("late", "b", "c", "d", "e")]
+    assert [kinds(each) for each in said] == [b"y", b"c", b"c", b"y", b"y"]
+    assert said[-1][0].text.startswith("452 4.5.3 too many recipients")
+    assert len(asking.attempts) == 3
+    assert kinds(asking.content()) == b"c"
+    asking.mail()
+    assert kinds(asking.rcpt("<d@example.org>")) == b"c"
+
+
+def test_rules_see_the_mailbox_however_it_is_written() -> None:
+    asking = Asking(door_rules()).connect()
+    for sender, recipient in (
+        ("<@relay.example:a@example.net>", '<"b"@example.org>'),
+        ("<a(x)@example.net.>", "<b@example.org.>"),
+    ):
+        asking.mail(sender)
+        asking.rcpt(recipient)
+        attempt = asking.attempts[-1]
+        assert (attempt.sender, attempt.recipient) == ("a@example.net", "b@example.org")
+        assert (attempt.recipient_local, attempt.recipient_domain) == ("b", "example.org")
+        assert subject_of(asking).recipient == "<b@example.org>"
+        assert subject_of(asking).mail.raw_sender == "<a@example.net>"
+        asking.write(asking.mta.abort())
+
+
 def test_recipients_and_headers_of_one_message_are_not_the_nexts() -> None:
     ruling = Ruling(Action.WHITELIST, addheaders=(("X-Rule: one", None),))
     retried = Decision(Verdict.PASS, Reason.RETRIED, waited_seconds=70, ruling=ruling)
@@ -321,6 +353,27 @@ def test_a_decision_that_is_due_is_waited_for() -> None:
     asking.tell(shutdownMicroprocess())
     assert not asking.ended
     assert kinds(asking.answer(PASS)) == b"c"
+    assert kinds(asking.content()) == b"c"
+    assert asking.ended
+
+
+def test_if_it_lets_nobody_in_no_more_is_waited_for() -> None:
+    asking = Asking(rcpt=lambda _: None).connect()
+    asking.mail()
+    asking.rcpt()
+    asking.tell(shutdownMicroprocess())
+    assert kinds(asking.answer(WAIT)) == b"y"
+    assert asking.ended
+
+
+def test_unless_somebody_was_let_in_before() -> None:
+    asking = Asking(rcpt=lambda a: PASS if a.recipient == "b@example.org" else None).connect()
+    asking.mail()
+    asking.rcpt()
+    asking.rcpt("<c@example.org>")
+    asking.tell(shutdownMicroprocess())
+    assert kinds(asking.answer(WAIT)) == b"y"
+    assert not asking.ended
     assert kinds(asking.content()) == b"c"
     assert asking.ended
 

@@ -3,6 +3,7 @@
 from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
 from Kamaelia.Apps.Grey.Core.Access.Subject import Content
 from Kamaelia.Apps.Grey.Core.Types import Decision, Reason, Verdict
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import MOST_HEADERS
 from Kamaelia.Apps.Grey.FrontDoor.KeptMessage import KeptMessage, MessageRoom
 from Kamaelia.Apps.Grey.FrontDoor.MilterMail import MilterMail
 from Kamaelia.Apps.Grey.FrontDoor.MilterMessage import MilterMessage
@@ -48,6 +49,14 @@ def test_headers_of_all_recipients_are_gathered() -> None:
         ruling = Ruling(Action.WHITELIST, addheaders=((text, None),))
         mail.let_pass("c@d", Decision(Verdict.PASS, Reason.RULE, ruling=ruling))
     assert mail.given_headers == (("X-A: 1", None), ("X-B: 2", None))
+
+
+def test_headers_of_thousands_of_recipients_are_no_more_than_one_message_may_have() -> None:
+    mail = MilterMail("<a@b>", authenticated=False)
+    for number in range(3 * MOST_HEADERS):
+        ruling = Ruling(Action.WHITELIST, addheaders=((f"X-A: {number // 2}", None),))
+        mail.let_pass("c@d", Decision(Verdict.PASS, Reason.RULE, ruling=ruling))
+    assert mail.given_headers == tuple((f"X-A: {n}", None) for n in range(MOST_HEADERS))
 
 
 def test_what_was_kept_gives_its_room_back_once() -> None:

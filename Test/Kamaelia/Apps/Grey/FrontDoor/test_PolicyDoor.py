@@ -53,6 +53,8 @@ def test_a_recipient_is_an_attempt() -> None:
         ("a@b@example.org", "a@b", "example.org"),
         ("ü@example.org", "ü", "example.org"),
         ("a b@", "a b", ""),
+        ("a@example.org.", "a", "example.org"),
+        ("a@example.org@", "a", "example.org"),
     ],
 )
 def test_the_sides_of_a_recipient_are_those_of_its_last_at(
@@ -62,7 +64,25 @@ def test_the_sides_of_a_recipient_are_those_of_its_last_at(
         postfix.ask(recipient=recipient, sender="")
         (attempt,) = postfix.attempts
         assert (attempt.recipient_local, attempt.recipient_domain) == (local, domain)
-        assert (attempt.recipient, attempt.sender) == (recipient, "")
+        assert attempt.sender == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "ours"),
+    [
+        ("postmaster", "postmaster"),
+        ("a b@example.org", '"a b"@example.org'),
+        ("a@b@example.org", '"a@b"@example.org'),
+        ("a@example.org.", "a@example.org"),
+    ],
+)
+def test_addresses_are_what_they_are_at_the_other_doors(told: str, ours: str) -> None:
+    with Asked(rules=door_rules()) as postfix:
+        postfix.ask(recipient=told, sender=told)
+        (attempt,) = postfix.attempts
+        assert (attempt.recipient, attempt.sender) == (ours, ours)
+        assert attempt.subject is not None
+        assert attempt.subject.mail.raw_sender == f"<{ours}>"
 
 
 @pytest.mark.parametrize(
@@ -94,13 +114,23 @@ def test_ipv6_is_an_address() -> None:
 @pytest.mark.parametrize(
     "attributes", [{"sasl_username": "anna"}, {"ccert_subject": "mx.example.net"}]
 )
-@pytest.mark.parametrize("rules", [None, door_rules(needs_subject=False)])
-def test_whom_postfix_vouches_for_is_authenticated(
-    attributes: dict[str, str], rules: object
-) -> None:
-    with Asked(rules=rules) as postfix:  # type: ignore[arg-type]
+def test_whom_postfix_vouches_for_is_authenticated(attributes: dict[str, str]) -> None:
+    with Asked() as postfix:
         postfix.ask(**attributes)
         assert postfix.attempts[0].authenticated is True
+
+
+def test_a_certificate_is_told_as_one_also_if_nobody_looks_at_subjects() -> None:
+    with Asked(rules=door_rules(needs_subject=False)) as postfix:
+        postfix.ask(ccert_subject="mx.example.net")
+        postfix.ask(sasl_username="anna", instance="2")
+        certified, logged_in = postfix.attempts
+        assert certified.subject is not None
+        assert (certified.authenticated, certified.subject.session.tls_subject) == (
+            False,
+            "mx.example.net",
+        )
+        assert (logged_in.authenticated, logged_in.subject) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -375,3 +405,29 @@ def test_without_what_stands_before_the_decider_there_is_no_door(
         made[0].inboxes["control"].deliver(shutdownMicroprocess())
         postfix.h.expect_end(postfix.door)
     assert "a component of before_decider has ended" in caplog.text
+
+
+def test_who_waits_in_vain_for_a_decision_and_leaves_is_let_go() -> None:
+    with Asked(Never()) as postfix:
+        postfix.put(asks())
+        postfix.h.run_for(1_000)
+        postfix.h.not_ended(postfix.door)
+        postfix.put(producerFinished(), "control")
+        postfix.h.run_for(119)
+        postfix.h.not_ended(postfix.door)
+        postfix.h.run_for(2)
+        assert postfix.door._isStopped()
+        postfix.decide(PASS)
+        assert postfix.heard() == b""
+
+
+def test_a_decision_may_come_when_postfix_has_left() -> None:
+    with Asked(Never()) as postfix:
+        postfix.put(asks())
+        postfix.put(producerFinished(), "control")
+        postfix.h.settle()
+        postfix.decide(PASS)
+        postfix.h.settle()
+        assert postfix.heard() == b"action=DUNNO\n\n"
+        assert postfix.door._isStopped()
+        postfix.h.run_for(200)

@@ -11,6 +11,7 @@ from Kamaelia.Apps.Grey.Core.Modes import Report
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Reason, Verdict
 from Kamaelia.Apps.Grey.FrontDoor import PolicyDoor as Module
 from Kamaelia.Apps.Grey.FrontDoor.DoorRules import MOST_TARPITTED
+from Kamaelia.Apps.Grey.FrontDoor.PolicyAnswers import MOST_RECIPIENTS
 from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import PolicyMemory
 from Test.Kamaelia.Apps.Grey.FrontDoor.policies import CLIENT, Asked, asks
 from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import NOW, PASS, door_rules, rule, tarpit
@@ -277,6 +278,28 @@ def test_if_postfix_gives_up_the_client_has_not_been_let_in() -> None:
         )
     assert [(recipient, round(seconds)) for recipient, seconds in left] == [("b@example.org", 10)]
     assert rules.tarpitted == 0
+
+
+def test_a_fault_at_the_end_of_a_tarpit_is_that_connections_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = door_rules(report=Report.ALL)
+    failed: list[Exception] = []
+    with Asked(always(tarpit(20)), rules=rules) as postfix:
+        postfix.door.isolate(lambda _, error: failed.append(error))
+        monkeypatch.setattr(rules, "report_line", lambda *_: 1 // 0)
+        postfix.put(asks())
+        postfix.h.run_for(21)
+        assert postfix.door._isStopped()
+    assert [type(error) for error in failed] == [ZeroDivisionError]
+    assert rules.tarpitted == 0
+
+
+def test_no_more_recipients_are_remembered_than_postfix_takes() -> None:
+    with Asked(rules=door_rules()) as postfix:
+        for number in range(MOST_RECIPIENTS + 2):
+            postfix.ask(recipient=f"b{number}@example.org")
+        assert len(_subject(postfix).mail.recipients) == MOST_RECIPIENTS
 
 
 def test_nobody_in_a_tarpit_keeps_us_from_ending() -> None:

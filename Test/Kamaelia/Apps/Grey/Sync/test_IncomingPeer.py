@@ -9,6 +9,8 @@ from Axon.Ipc import shutdownMicroprocess
 from Axon.Testing import FakeClock
 from Kamaelia.Apps.Grey.Core.PeerNews import State
 from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Reason, Remember
+from Kamaelia.Apps.Grey.DoorServers import MOST_PEERS
+from Kamaelia.Apps.Grey.Sync import SyncService as SyncService_module
 from Kamaelia.Apps.Grey.Sync.IncomingPeer import IncomingPeer
 from Kamaelia.Apps.Grey.Sync.SyncService import CONNECTIONS_A_PEER, SyncService
 from Kamaelia.Apps.Grey.Sync.SyncSettings import SyncSettings
@@ -107,11 +109,39 @@ def test_strangers_hear_106_and_are_logged_once_a_minute(
         for _ in range(3):
             sock = call(world, machine, source)
             sock.sendall(ADD)
-            assert (yield from world.receive_all(sock)) == GO_AWAY
+            assert (yield from world.receive(sock, len(GO_AWAY))) == GO_AWAY
         clock.advance(60)
         yield from world.receive_all(call(world, machine, source))
         assert caplog.messages == [f"Remote host {source} is not a peer MX"] * 2
         assert machine.store.heard == []
+
+    world.play(script())
+
+
+def test_no_socket_waits_for_strangers_to_read_or_to_go(world: World, clock: FakeClock) -> None:
+    def script() -> Script:
+        machine = here(world, clock)
+        for _ in range(50):
+            call(world, machine, STRANGER).sendall(b"x" * 1000)
+        yield from admitted(world, machine)  # they were before it
+        assert machine.server is not None
+        server = machine.server
+        yield from world.until(lambda: server.connections == 1)  # no time has passed
+
+    world.play(script())
+
+
+def test_strangers_of_many_addresses_do_not_fill_the_log(
+    world: World, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def script() -> Script:
+        machine = here(world, clock)
+        yield from world.settle()
+        for number in range(5_000):
+            machine.service.stranger(f"2001:db8::{number:x}")
+        assert 0 < len(caplog.messages) <= SyncService_module.STRANGERS_LOGGED
 
     world.play(script())
 
@@ -281,6 +311,60 @@ def test_of_many_connections_of_one_peer_the_youngest_stay(world: World, clock: 
     world.play(script())
 
 
+def test_of_all_peers_together_the_one_that_has_the_most_lets_one_go(
+    world: World, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SyncService_module, "CONNECTIONS", 3)
+
+    def script() -> Script:
+        machine = here(world, clock)
+        first = yield from admitted(world, machine)
+        second = yield from admitted(world, machine)
+        other = yield from admitted(world, machine, OTHER)
+        another = yield from admitted(world, machine, OTHER)
+        assert (yield from world.receive_all(first)) == b""
+        for each in (second, other, another):
+            assert (yield from says(world, each, ADD)) == DONE
+
+    world.play(script())
+
+
+def test_the_door_has_room_for_all_peers_and_as_many_strangers() -> None:
+    assert MOST_PEERS >= 2 * SyncService_module.CONNECTIONS
+    assert CONNECTIONS_A_PEER < SyncService_module.CONNECTIONS
+
+
+def test_who_is_logged_in_here_is_no_peer_though_we_are_in_our_own_list(
+    world: World, clock: FakeClock
+) -> None:
+    def script() -> Script:
+        machine = here(world, clock, peers=((PEER, 3.0), (HERE, 3.0)))
+        sock = call(world, machine, HERE)
+        sock.sendall(PASSED)
+        assert (yield from world.receive(sock, len(GO_AWAY))) == GO_AWAY
+        yield from admitted(world, machine)
+        assert machine.store.heard == []
+
+    world.play(script())
+
+
+def test_a_peer_that_calls_all_the_time_is_logged_once_a_minute(
+    world: World, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def script() -> Script:
+        machine = here(world, clock)
+        for _ in range(5):
+            (yield from admitted(world, machine)).close()
+        clock.advance(60)
+        yield from admitted(world, machine)
+        calls = [text for text in caplog.messages if text.startswith("Incoming")]
+        assert calls == [f"Incoming MX sync connection from {PEER} ({PEER})"] * 2
+
+    world.play(script())
+
+
 def test_who_is_a_peer_no_longer_hears_so(world: World, clock: FakeClock) -> None:
     def script() -> Script:
         machine = here(world, clock)
@@ -301,7 +385,7 @@ def test_who_is_a_peer_no_longer_while_it_is_looked_for_is_none(
         machine = here(world, clock)
         yield from world.settle()
         del machine.service._peers[PEER]  # the names have not heard of it yet
-        assert (yield from world.receive_all(call(world, machine))) == b""
+        assert (yield from world.receive_all(call(world, machine))) == GO_AWAY
         machine.service._peers.clear()
 
     world.play(script())

@@ -11,7 +11,7 @@ import pytest
 from Axon.Component import component
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Axon.Testing import FakeClock
-from Kamaelia.Apps.Grey.Sync.Peer import LAST_SECONDS, Peer, is_local
+from Kamaelia.Apps.Grey.Sync.Peer import LAST_SECONDS, LOOK_AGAIN, Peer, is_local, is_ours
 from Kamaelia.Apps.Grey.Sync.PeerNames import PeerNames
 from Kamaelia.Apps.Grey.Sync.SyncSettings import SyncSettings
 from Kamaelia.Internet.TCPServer import listening_socket
@@ -307,13 +307,21 @@ def test_a_name_that_nobody_knows_is_asked_for_again(
     world.play(script())
 
 
-def test_a_peer_at_our_own_address_is_ourselves(world: World, clock: FakeClock) -> None:
+def test_a_peer_at_our_own_address_is_ourselves(
+    world: World, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
     def script() -> Script:
         other = Other(world, clock, listen_host="*")
         other.tell(add(1))
         yield from world.until(lambda: other.peer.status.ourselves)
         other.tell(add(2))
         assert other.peer.waiting == ()
+        clock.advance(LOOK_AGAIN)
+        other.tell(add(2))
+        yield from world.until(lambda: other.peer.status.ourselves)
+        assert caplog.messages == ["peer mx2 is this machine itself, and not called"]
         assert not other.accepts_now()
         # Elsewhere by now: this is looked at again.
         other.peer.change(SyncSettings(port=other.port, listen_host="127.77.1.2"), 3.0)
@@ -321,6 +329,24 @@ def test_a_peer_at_our_own_address_is_ourselves(world: World, clock: FakeClock) 
         yield from other.established()
 
     world.play(script())
+
+
+@pytest.mark.parametrize(
+    ("listen_host", "ours", "others"),
+    [
+        ("192.0.2.1", ["192.0.2.1", "127.0.1.1", "::1"], ["192.0.2.2", "2001:db8::1"]),
+        ("2001:db8::1", ["2001:db8::1", "127.0.1.1"], ["192.0.2.1", "2001:db8::2"]),
+        ("127.77.1.2", ["127.77.1.2"], ["127.77.1.1", "127.0.1.1"]),
+        ("*", ["127.0.1.1", "192.0.2.7"], ["192.0.2.1"]),
+        ("::", ["127.0.1.1", "192.0.2.7"], ["192.0.2.1"]),
+    ],
+)
+def test_an_own_name_may_lead_to_a_loopback_address(
+    listen_host: str, ours: list[str], others: list[str]
+) -> None:
+    settings = SyncSettings(listen_host=listen_host)
+    local = ["127.0.1.1", "192.0.2.7"].__contains__
+    assert [each for each in ours + others if is_ours(each, settings, local)] == ours
 
 
 def test_only_addresses_of_this_machine_are_local() -> None:
@@ -352,7 +378,7 @@ def test_at_the_end_what_waits_is_told_if_the_peer_listens(world: World, clock: 
 
 @pytest.mark.parametrize("connected", [True, False])
 def test_at_the_end_nobody_waits_long_for_a_peer(
-    world: World, clock: FakeClock, connected: bool
+    world: World, clock: FakeClock, connected: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     def script() -> Script:
         other = Other(world, clock, timeout=0)
@@ -367,6 +393,7 @@ def test_at_the_end_nobody_waits_long_for_a_peer(
         assert other.peer._isStopped() is not connected
         clock.advance(LAST_SECONDS)
         yield from world.until(other.peer._isStopped)
+        assert caplog.messages[-1] == "peer mx2 was not told of 2 entries"
 
     world.play(script())
 

@@ -6,8 +6,10 @@ import threading
 import pytest
 
 from Axon.Testing import FakeClock
+from Kamaelia.Apps.Grey.Sync import PeerNames as PeerNames_module
 from Kamaelia.Apps.Grey.Sync.PeerNames import (
     FRESH_SECONDS,
+    MOST_ADDRESSES,
     MOST_WAITING,
     PATIENCE_SECONDS,
     STALE_SECONDS,
@@ -187,6 +189,56 @@ def test_too_many_strangers_at_once_are_strangers_without_a_look_up(world: World
         assert {caller.name for caller in asker.hearer.Inbox("inbox")} == {"mx2"}
 
     world.play(script())
+
+
+def test_strangers_that_wait_for_a_slow_dns_keep_no_peer_out(
+    world: World, clock: FakeClock
+) -> None:
+    def script() -> Script:
+        dns = Dns(mx2=["192.0.2.2"])
+        asker = Asker(world, dns, "mx2")
+        yield from asker.where("mx2")
+        dns.gate.clear()
+        clock.advance(FRESH_SECONDS)
+        for _ in range(MOST_WAITING):
+            asker.ask(Who, "198.51.100.1")
+        assert not asker.hearer.dataReady("inbox")
+        assert (yield from asker.who("192.0.2.2")).name == "mx2"  # as it was a moment ago
+        assert (yield from asker.who("198.51.100.1")).name is None
+        clock.advance(PATIENCE_SECONDS)
+        dns.gate.set()
+        yield from world.until(lambda: asker.hearer.dataReady("inbox") == MOST_WAITING)
+
+    world.play(script())
+
+
+def test_a_caller_hears_something_before_it_gives_up() -> None:
+    assert PATIENCE_SECONDS < 3.0  # the time-out of a milter-greylist, and ours if none is set
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_a_thread_that_cannot_be_had_is_asked_for_again_and_ends_nobody(
+    world: World, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise error
+
+    def script() -> Script:
+        asker = Asker(world, Dns(mx2=["192.0.2.2"]), "mx2")
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none_left)
+            place = yield from asker.where("mx2")
+        assert place == Place("mx2", (), str(error) or "MemoryError()")
+        clock.advance(FRESH_SECONDS)
+        assert (yield from asker.where("mx2")).addresses == ("192.0.2.2",)
+
+    world.play(script())
+
+
+def test_a_name_has_so_many_addresses_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [(0, 0, 0, (f"192.0.2.{number % 200}", 0)) for number in range(1_000)]
+    monkeypatch.setattr(PeerNames_module, "addresses_of", lambda *_: many)
+    assert system_addresses("mx2") == [f"192.0.2.{number}" for number in range(MOST_ADDRESSES)]
 
 
 def test_an_answer_for_somebody_who_has_ended_is_nobodys(world: World) -> None:

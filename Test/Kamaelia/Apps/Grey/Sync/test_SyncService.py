@@ -240,8 +240,9 @@ def test_a_fault_of_ours_is_no_fault_of_who_decides(
     def script() -> Script:
         site = Site(world, clock, 2)
         yield from world.settle()
-        site[0].say("nonsense")  # type: ignore[arg-type]
-        assert "telling the peers of 'nonsense' failed" in caplog.text
+        for _ in range(3):
+            site[0].say("nonsense")  # type: ignore[arg-type]
+        assert caplog.messages == ["telling the peers of 'nonsense' failed"]  # once a minute
         site[0].attempt()
         yield from site.settled()
         assert site[1].state() is not None
@@ -290,6 +291,26 @@ def test_a_fault_with_one_that_is_no_peer_any_more_is_only_logged(
         assert site[1].host not in service._peers
         assert [peer.name for peer in service.status()] == [site[0].host]
         gone.stop()
+
+    world.play(script())
+
+
+def test_a_fault_at_the_end_begins_nothing_anew(world: World, clock: FakeClock) -> None:
+    def script() -> Script:
+        site = Site(world, clock, 2)
+        here = site[0]
+        here.attempt()
+        yield from site.settled()
+        broken = here.service._peers[site[1].host]
+
+        def fails() -> None:
+            raise ArithmeticError("a fault of ours")
+
+        broken._last_word = fails  # type: ignore[method-assign]
+        here.service.inboxes["control"].deliver(producerFinished())
+        yield from world.until(here.service._isStopped)
+        assert here.service._peers[site[1].host] is broken
+        assert broken._isStopped()
 
     world.play(script())
 

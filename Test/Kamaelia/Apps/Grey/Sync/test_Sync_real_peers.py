@@ -190,6 +190,52 @@ def test_a_flush_comes_back_from_a_milter_greylist_once(
     world.play(script())
 
 
+def test_with_two_of_ours_and_a_milter_greylist_nothing_goes_round(
+    world: World, clock: FakeClock, stack: ExitStack
+) -> None:
+    third = "127.77.3.3"
+
+    def now() -> float:
+        return EPOCH + clock()
+
+    def script() -> Script:
+        port = free_port([HERE, THERE, third])
+        real = stack.enter_context(
+            RealPeer((THERE, port), [HERE, third], delay=60, clock=now, source=THERE)
+        )
+        everybody = tuple((host, 3.0) for host in (HERE, THERE, third))
+        one, two = (Machine(world, now, host, port, everybody) for host in (HERE, third))
+        real.calls((HERE, port))
+        real.calls((third, port))
+
+        def told() -> Script:
+            yield from world.settle()
+            yield from world.until(lambda: not (one.queued or two.queued))
+            yield from world.settle()
+
+        one.attempt()
+        yield from told()
+        clock.advance(70)
+        two.attempt()
+        yield from told()
+        assert one.state() == two.state()
+        assert [(entry.date, entry.auto) for entry in real.knows(CLIENT, FROM, TO)] == [
+            (int(now()) + 36 * DAY, True)
+        ]
+        one.say(Decided(attempt_of(), _FLUSH, now()))
+        one.store.records.clear()
+        yield from told()
+        flush = f"flush addr {CLIENT}"
+        yield from world.until(lambda: real.said.count(flush) == 2)
+        yield from told()
+        assert [*one.store.records, *two.store.records, *real.store] == []
+        sent = [sum(peer.sent for peer in each.service.status()) for each in (one, two)]
+        assert sent == [4, 2]  # an add and a flush to both; a del2 to both; nothing told on
+        assert real.heard.count(flush) == 1
+
+    world.play(script())
+
+
 # ---- with all that is our own
 
 

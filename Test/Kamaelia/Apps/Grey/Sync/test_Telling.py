@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from Kamaelia.Apps.Grey.Core.Access.Patterns import bare
 from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
 from Kamaelia.Apps.Grey.Core.Access.Subject import Mail, Session
 from Kamaelia.Apps.Grey.Core.Clients import client_triplet
 from Kamaelia.Apps.Grey.Core.Decide import with_triplet
+from Kamaelia.Apps.Grey.Core.Normalise import milter_sender
+from Kamaelia.Apps.Grey.Core.Normalise import triplet_of as key_of
 from Kamaelia.Apps.Grey.Core.Rules import Rules
 from Kamaelia.Apps.Grey.Core.Types import (
     Decided,
@@ -64,6 +67,38 @@ def test_the_life_of_a_triplet_is_told_as_milter_greylist_tells_it() -> None:
     assert site.attempt(NOW + 70) == []  # nothing has changed
     assert site.attempt(NOW + 200) == [Delete(CLIENT, FROM, TO, NOW + 3_670, NOW + 3_800)]
     assert site.attempt(NOW + 9_000) == [Add(CLIENT, FROM, TO, NOW + 9_060)]
+
+
+SENDERS = (
+    *("a@x.org", "prvs=0123abc=user@x.org", "SRS0=HHH=TT=orig.org=user@x.org", "a=@x.org", ""),
+    *("bounce-1234-user=dom.org@list.org", "bounces+12-abcd-r=example.net@em.x.org", "n+tag@x.org"),
+)
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+@pytest.mark.parametrize("normalise", [True, False])
+def test_others_file_it_under_the_same_sender(sender: str, normalise: bool) -> None:
+    policy = Policy(normalise_senders=normalise)
+
+    def key(client: str, sender: str, recipient: str) -> Triplet:
+        return key_of(attempt_of(client, bare(sender), bare(recipient)), policy)
+
+    attempt = attempt_of(CLIENT, sender)
+    triplet = key_of(attempt, policy)
+    decision = with_triplet(triplet, None, Rules(policy), NOW)
+    (add,) = Telling(key).commands_for(Decided(attempt, decision, NOW))
+    assert isinstance(add, Add)
+    assert key(add.address, add.sender, add.recipient) == triplet
+    if not normalise:
+        assert add.sender == milter_sender(f"<{sender}>")
+
+
+def test_a_sender_that_no_line_can_say_is_told_as_milter_greylist_would() -> None:
+    attempt = attempt_of(CLIENT, "\u00e9@x.org")
+    decision = with_triplet(triplet_of(CLIENT, attempt.sender, RECIPIENT), None, Rules(Policy()), 9)
+    (add,) = Telling(triplet_of).commands_for(Decided(attempt, decision, NOW))
+    assert isinstance(add, Add)
+    assert add.sender == "<__@x.org>"
 
 
 def test_a_retry_from_next_door_is_told_under_the_address_that_peers_know() -> None:
@@ -166,7 +201,8 @@ def test_addresses_are_those_of_ipv4_where_they_can_be() -> None:
 def test_what_would_break_a_line_is_cleaned_as_milter_greylist_cleans_it() -> None:
     attempt = attempt_of(sender="bounce=j\u00f6 rg\r\n@example.org", recipient='"a b"@example.net')
     record = Record.started(NOW, delay=60)
-    decision = Decision(Verdict.DEFER, Reason.NEW, 60, TRIPLET, record)
+    triplet = triplet_of(CLIENT, attempt.sender, attempt.recipient)
+    decision = Decision(Verdict.DEFER, Reason.NEW, 60, triplet, record)
     assert Telling(triplet_of).commands_for(Decided(attempt, decision, NOW)) == [
         Add(CLIENT, "<j___rg__@example.org>", '<"a_b"@example.net>', NOW + 60)
     ]

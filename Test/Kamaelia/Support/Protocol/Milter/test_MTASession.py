@@ -125,6 +125,15 @@ def test_edits_are_for_the_end_of_a_message_and_were_agreed_on() -> None:
         mta.next_response()
 
 
+@pytest.mark.parametrize("kind", [b"i", b"m"])
+def test_an_edit_of_a_header_says_which_one(kind: bytes) -> None:
+    mta = agreed(Wishes(Action.CHANGE_HEADERS))
+    mta.end_of_message()
+    mta.receive_data(packet(kind, b"\0\0\1"))
+    with pytest.raises(MilterProtocolError, match="which header"):
+        mta.next_response()
+
+
 def test_skip_is_for_bodies_only() -> None:
     mta = agreed()
     mta.body(b"x")

@@ -168,6 +168,11 @@ def test_non_ascii_behind_the_path_is_not_the_paths_affair() -> None:
     assert sender(b"<a@b> \xff")[1] == b"\xff"
 
 
+def test_the_text_of_a_mailbox_is_the_same_with_quotes_that_are_not_needed() -> None:
+    assert sender(b'<"a\\b"@c>')[0].text == "ab@c"
+    assert sender(b'<"a b"@c>')[0].text == '"a b"@c'
+
+
 def test_text_of_a_handmade_path_is_escaped() -> None:
     assert Path(b"\xff@b", b"\xff", b"b").text == "\\xff@b"
 
