@@ -17,6 +17,9 @@ from Targets import TARGETS
 
 from Kamaelia.Support.Protocol.DNS import Wire
 from Kamaelia.Support.Protocol.HTTP.StaticFiles import NoSuchFile
+from Kamaelia.Support.Protocol.Milter.Packets import PacketReader, packet
+from Kamaelia.Support.Protocol.MXSync.SyncServer import SyncServer
+from Kamaelia.Support.Protocol.PostfixPolicy import action
 from Kamaelia.Support.Protocol.SMTP.Body import BodyScanner
 from Kamaelia.Support.Protocol.SMTP.Replies import ReplyParser
 
@@ -110,6 +113,40 @@ def no_such_file(address: str) -> tuple[str, ...]:
 def test_frames_that_are_mixed_up_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Wire.Frames, "message", lambda self: None)
     assert fails("dns_text", b"\1abc")
+
+
+class Hasty(PacketReader):
+    """Loses a byte that comes alone."""
+
+    def receive_data(self, data: bytes) -> None:
+        super().receive_data(data if len(data) > 1 else b"")
+
+
+class Deaf(SyncServer):
+    """Misses a line end that comes alone."""
+
+    def receive_data(self, data: bytes) -> None:
+        super().receive_data(b" " if data == b"\n" else data)
+
+
+def test_packets_for_which_slices_matter_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"\x02" + packet(b"O", b"\0\0\0\6" * 3)
+    assert not fails("milter_session", data)
+    monkeypatch.setattr("Kamaelia.Support.Protocol.Milter.FilterSession.PacketReader", Hasty)
+    assert fails("milter_session", data[:1] + data[1:] + packet(b"C", b"x\0U"))
+
+
+def test_a_line_that_one_slice_hides_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not fails("sync_server", b"\1quit\n")
+    monkeypatch.setattr("DoorTargets.SyncServer", Deaf)
+    assert fails("sync_server", b"\1quit\n")
+
+
+def test_an_answer_that_is_two_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"\0request=smtpd_access_policy\nsender=a\n\n"
+    assert not fails("policy_request", data)
+    monkeypatch.setattr("DoorTargets.action", lambda text: action("DUNNO") + action("OK"))
+    assert fails("policy_request", data)
 
 
 # ---- how they are run

@@ -13,8 +13,13 @@ fuzzer finds what depends on them as well. Seeds are in the code: there is nothi
 
 from __future__ import annotations
 
+import DoorTargets
 import OtherTargets
 import SmtpTargets
 from Target import Target
 
-TARGETS: dict[str, Target] = {**SmtpTargets.TARGETS, **OtherTargets.TARGETS}
+TARGETS: dict[str, Target] = {
+    **SmtpTargets.TARGETS,
+    **DoorTargets.TARGETS,
+    **OtherTargets.TARGETS,
+}

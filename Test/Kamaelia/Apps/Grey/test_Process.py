@@ -4,6 +4,7 @@ ones are in test_Daemon.py."""
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import socket
 import threading
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Certificates import CertificateError
 from Kamaelia.Apps.Grey.Config.Schema import Config
+from Kamaelia.Apps.Grey.DoorServers import MOST_PEERS
 from Kamaelia.Apps.Grey.Logs import log_directly
-from Kamaelia.Apps.Grey.Process import _Life, share_of
+from Kamaelia.Apps.Grey.Process import _Life, _raise_file_limit, share_of
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier
 from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS, Link, Order, Word
 
@@ -253,6 +255,35 @@ def test_a_fault_in_the_reading_does_not_end_all_readings(
     case.scheduler.do_next()
     assert len(case.server.configs) == 1
     assert len(said) == 1
+
+
+def test_a_reading_for_which_there_is_no_thread_ends_nothing(
+    start: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    case = start()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        signal.raise_signal(signal.SIGHUP)
+        case.scheduler.do_next()
+    assert "the configuration stays as it was: can't start new thread" in caplog.text
+    case.read = [Config()]
+    signal.raise_signal(signal.SIGHUP)
+    case.scheduler.do_next()
+    case.scheduler.do_next()
+    assert len(case.server.configs) == 1
+
+
+def test_peers_may_need_files_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    for peers in ((), (("mx2", 3),)):
+        _raise_file_limit(Config(listen=("127.0.0.1",), peers=peers))
+    (without, _), (with_peers, _) = asked
+    assert with_peers - without == MOST_PEERS
 
 
 def test_usr1_is_explained(start: Callable[..., Case], caplog: pytest.LogCaptureFixture) -> None:
