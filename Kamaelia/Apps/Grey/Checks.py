@@ -165,6 +165,16 @@ def expiring(config: Config) -> list[str]:
         return []  # a problem of the surroundings, and said there
 
 
+def exposed(config: Config) -> list[str]:
+    """The doors of mail servers that anybody can reach: who asks there is believed."""
+    return [
+        f"{name} = {place}: whoever reaches that port is believed what he says of a client; "
+        "write @127.0.0.1 behind it if the mail server is on this machine"
+        for name, place in (("socket", config.socket), ("policy_socket", config.policy_socket))
+        if place is not None and place.host in ("0.0.0.0", "::")  # noqa: S104 - compared
+    ]
+
+
 def ports(config: Config) -> list[str]:
     """The addresses that could not be had now; none if we are running already."""
     if config.pid_file is not None:

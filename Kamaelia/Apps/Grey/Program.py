@@ -175,7 +175,7 @@ class Program:
                 log.warning("%s", line)
         if problems:
             raise StartError(os.EX_CONFIG, *problems)
-        for line in Checks.expiring(config):
+        for line in (*Checks.expiring(config), *Checks.exposed(config)):
             log.warning("%s", line)
         if config.listens and not config.allowed_domains:
             log.warning(

@@ -32,6 +32,7 @@ together; and so are all lines about recipients of one file, of which there are 
 """
 
 import re
+import stat
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
@@ -80,6 +81,8 @@ def rules_from(
 
 def _read(path: Path, read: Callable[["_File"], list[Rule]]) -> tuple[list[Rule], Report]:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(0, "it is no file")  # noqa: TRY301 - a pipe may never say a word
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:

@@ -46,7 +46,7 @@ def check(config: Config, path: Path | None, warnings: Iterable[str] = ()) -> in
             problems.append(str(error))
             code = error.exit_code
     problems += Checks.surroundings(config)
-    odd += Checks.expiring(config)
+    odd += [*Checks.expiring(config), *Checks.exposed(config)]
     if not problems:
         findings = Checks.real_servers(config)
         problems += findings.problems

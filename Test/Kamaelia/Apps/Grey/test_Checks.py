@@ -167,3 +167,19 @@ def test_a_door_that_cannot_be_a_file_is_a_problem(good: Config, tmp_path: Path)
     config = replace(good, policy_socket=Place(str(door)))
     (problem,) = Checks.surroundings(config)
     assert problem == f"policy_socket = {door}: there is a file that is no socket: move it away"
+
+
+@pytest.mark.parametrize(
+    ("place", "warned"),
+    [
+        (Place(host="0.0.0.0", port=8891), 1),  # noqa: S104
+        (Place(host="::", port=8891), 1),
+        (Place(host="127.0.0.1", port=8891), 0),
+        (Place("/run/grey.sock"), 0),
+        (None, 0),
+    ],
+)
+def test_a_door_of_mail_servers_that_is_open_to_all_is_mentioned(
+    good: Config, place: Place | None, warned: int
+) -> None:
+    assert len(Checks.exposed(replace(good, policy_socket=place))) == warned

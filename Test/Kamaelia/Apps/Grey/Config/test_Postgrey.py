@@ -1,5 +1,6 @@
 """Postgrey's white lists as rules: who is on them, what is wrong with them, and what they cost."""
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -275,6 +276,12 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         str(tmp_path / "away"),
         str(tmp_path),
     ]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="it is no file"):
+        rules_from([tmp_path / "pipe"], [])
 
 
 def test_a_file_that_is_too_large_is_a_problem(
