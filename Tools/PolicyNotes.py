@@ -74,8 +74,8 @@ _STATEMENTS = {
         "testmode\nrcpt anna@example.org",
     ),
     "peer": Note(
-        "By name or address; without a timeout it has 3 seconds for each answer, with 0 it may take "
-        "for ever. Records go to it as they are made, and it may tell us its own.",
+        "By name or address; without a timeout it has 3 seconds for each answer, with 0 it may "
+        "take for ever. Records go to it as they are made, and it may tell us its own.",
         "peer 192.0.2.17 timeout 3s",
     ),
     "syncaddr": Note(
@@ -134,8 +134,9 @@ _STATEMENTS = {
         'dumpfile "/var/lib/kamaelia-grey/greylist.db" 640',
     ),
     "socket": Note(
-        "A path, unix:PATH, local:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS. Modes are 666, 660 "
-        "and 600; without one it is 660. With this door the proxy is off unless `listen` is set.",
+        "A path, unix:PATH, local:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS. Modes are 666, "
+        "660 and 600; without one it is 660. With this door the proxy is off unless `listen` is "
+        "set.",
         'socket "/run/kamaelia-grey/sock" 660',
     ),
     "user": Note(
