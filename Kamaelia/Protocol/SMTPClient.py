@@ -134,10 +134,9 @@ class SMTPClientSession(component):
 
     description: the XCLIENT attributes of whose mail it is; None: XCLIENT is not used. preamble:
     sent before anything else, for instance a PROXY header.
-
-    Nothing is connected before the first GiveSender, GiveAuth or Greet. After a SessionFailed, or
-    an early refusal of a message, the next of these connects anew; what waited for the greeting is
-    forgotten. An owner that does not act at once on what it hears looks before it begins again."""
+    Nothing is connected before the first GiveSender, GiveAuth or Greet. After a SessionFailed or an
+    early refusal of a message the next of these connects anew, and what waited is forgotten. An
+    owner that does not act at once on what it hears looks before it begins again."""
 
     Inboxes = {
         "inbox": "ClientCommand or list of ClientCommand: what is given in one list goes out"
@@ -400,6 +399,7 @@ class SMTPClientSession(component):
             lmtp=self._access.lmtp,
             tls=TLSPolicy.OFF if self._in_clear else self._access.tls,
             description=self._description,
+            preceded=bool(self._preamble),
         )
         self._in_clear = False
         self._greeted = self._encrypting = False

@@ -65,10 +65,12 @@ class Phase(Enum):
 
 
 class ClientGreeting:
-    """ClientGreeting(parser, name, *, lmtp=False, tls=TLSPolicy.OFF, description=None)."""
+    """ClientGreeting(parser, name, *, lmtp=False, tls=TLSPolicy.OFF, description=None,
+    preceded=False)."""
 
     __slots__ = (
-        *("_client_name", "_commands", "_description", "_lmtp", "_name", "_own_name", "_phase"),
+        *("_client_name", "_commands", "_description", "_lmtp", "_may_helo", "_name", "_own_name"),
+        "_phase",
         *("_tls", "_told"),
         *("capabilities", "closed", "encrypted", "failed", "out", "parser", "ready"),
     )
@@ -81,10 +83,14 @@ class ClientGreeting:
         lmtp: bool = False,
         tls: TLSPolicy = TLSPolicy.OFF,
         description: Mapping[str, str | None] | None = None,
+        preceded: bool = False,
     ) -> None:
         self.parser = parser
         self._own_name = self._client_name = self._name = name
         self._lmtp = lmtp
+        # A server that does not know what came first answers that: from then on each reply would be
+        # taken for the one to the next command.
+        self._may_helo = not (lmtp or preceded)
         self._tls = tls
         self._phase = Phase.BANNER
         self.out = b""  # what `data_to_send` will return; an owner may empty it by itself
@@ -118,7 +124,7 @@ class ClientGreeting:
                 if reply.code != 220:
                     return self._fail(FailReason.BANNER, reply)
                 self._greet(Phase.EHLO)
-            case Phase.EHLO if reply.is_permanent and not self._lmtp:
+            case Phase.EHLO if reply.is_permanent and self._may_helo:
                 self._greet(Phase.HELO)  # an old server (RFC 5321, section 3.2)
             case Phase.STARTTLS:
                 return self._take_starttls(reply)

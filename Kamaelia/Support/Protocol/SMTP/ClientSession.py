@@ -100,11 +100,12 @@ _NOTHING, _OPEN = _Inside.NOTHING, _Inside.OPEN
 
 
 class ClientSession(ClientGreeting):
-    """ClientSession(helo_name, *, lmtp=False, tls=TLSPolicy.OFF, description=None) -> one session
-    with a server; see the module for its states and rules.
+    """ClientSession(helo_name, *, lmtp=False, tls=TLSPolicy.OFF, description=None,
+    preceded=False) -> one session with a server; see the module for its states and rules.
 
     description: who the client is that we speak for, see Xclient.encode_description. A server that
-    cannot be told that fails the session."""
+    cannot be told that fails the session. preceded: something that is not SMTP, such as a PROXY
+    header, is sent before all else; a server that refuses EHLO then has not taken it."""
 
     __slots__ = (
         *("_accepted", "_dot_replies", "_eof", "_failure", "_inside", "_sender_refused", "_tail"),
@@ -121,6 +122,7 @@ class ClientSession(ClientGreeting):
         lmtp: bool = False,
         tls: TLSPolicy = TLSPolicy.OFF,
         description: Mapping[str, str | None] | None = None,
+        preceded: bool = False,
     ) -> None:
         parser = ReplyParser(limits.replies)
         self.receive_data = parser.receive_data  # in any slices; not a call more for each piece
@@ -130,6 +132,7 @@ class ClientSession(ClientGreeting):
             lmtp=lmtp,
             tls=tls,
             description=description,
+            preceded=preceded,
         )
         self._inside = _NOTHING
         self.due: deque[str] = deque()  # commands whose reply is due

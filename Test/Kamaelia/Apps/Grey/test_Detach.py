@@ -52,6 +52,7 @@ def settings(tmp_path: Path, mail_server: MailServer) -> Iterator[Path]:
         f"smtp_port = {mail_server().address[1]}\nallowed_domains:\n    example.org\n"
         "relay_check = no\ndatabase = grey.sqlite3\ngreylist_log = mail.log\npid_file = pid\n"
         "greylist_debuglog = debug.log\n"
+        "store_failure = defer\n"  # where much else goes on, a new database may take its time
     )
     yield path
     for line in (tmp_path / "pid").read_text().split() if (tmp_path / "pid").exists() else ():

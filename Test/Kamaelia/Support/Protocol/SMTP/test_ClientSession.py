@@ -85,6 +85,17 @@ def test_a_banner_of_many_lines_is_answered_with_ehlo() -> None:
     assert (session.ready, session.outstanding) == (True, 0)
 
 
+def test_a_server_that_answers_to_what_came_first_is_not_greeted_with_helo() -> None:
+    """Its answer to EHLO would be taken for that to HELO, and so on to the dot."""
+    session = ClientSession("proxy", preceded=True)
+    assert events(session, b"220 mx\r\n") == []
+    assert session.data_to_send() == b"EHLO proxy\r\n"
+    (failed,) = events(session, b"502 what\r\n250 mx\r\n")
+    assert isinstance(failed, SessionFailed)
+    assert failed.reason is FailReason.HELLO
+    assert session.data_to_send() == b""
+
+
 def test_an_old_server_is_greeted_with_helo() -> None:
     session = ClientSession("proxy")
     events(session, b"220 mx\r\n502 what\r\n")
