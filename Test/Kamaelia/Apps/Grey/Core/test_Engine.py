@@ -24,6 +24,7 @@ from Kamaelia.Apps.Grey.Core.Decide import with_triplet
 from Kamaelia.Apps.Grey.Core.Engine import Engine, Wanted, subject_of
 from Kamaelia.Apps.Grey.Core.Expectations import Expectations
 from Kamaelia.Apps.Grey.Core.Modes import KeyKind, Mode
+from Kamaelia.Apps.Grey.Core.Tarpits import Tarpits
 from Kamaelia.Apps.Grey.Core.Types import (
     Attempt,
     FailMode,
@@ -545,3 +546,12 @@ def test_the_example_in_the_docstring_is_true() -> None:
     result = doctest.testmod(sys.modules[Engine.__module__])
     assert result.attempted
     assert not result.failed
+
+
+def test_rules_are_told_how_long_a_tarpit_was_endured() -> None:
+    tarpits = Tarpits()
+    tarpits.left((CLIENT, "a@example.net", "b@example.org"), 7.0)
+    attempt = with_subject()
+    assert attempt.subject is not None
+    Driver(Engine(POLICY, rule_set(rule(Action.WHITELIST)), tarpits=tarpits)).decide(attempt)
+    assert attempt.subject.endured == 7.0

@@ -29,6 +29,17 @@ def reason(attempt: Attempt) -> Reason | None:
     return None if decision is None else decision.reason
 
 
+def test_a_mail_server_decides_by_itself_whom_it_takes_mail_for() -> None:
+    elsewhere = replace(STRANGER, recipient="b@foreign.example", recipient_domain="foreign.example")
+    routed = replace(STRANGER, recipient="a%b@example.org", recipient_local="a%b")
+    assert reason(elsewhere) is Reason.RELAY_DENIED
+    assert reason(routed) is Reason.BAD_ROUTING
+    for attempt in (elsewhere, routed):
+        assert reason(replace(attempt, mta=True)) is None
+    known = replace(elsewhere, mta=True, client="198.51.100.9", helo="list1")
+    assert reason(known) is Reason.WHITELISTED_HELO
+
+
 def test_rules_are_for_the_clients_of_their_networks() -> None:
     known = replace(STRANGER, sender="S99@example.net")
     assert reason(replace(known, client="198.51.100.9")) is Reason.WHITELISTED_TRIPLE
