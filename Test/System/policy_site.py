@@ -17,7 +17,7 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -66,6 +66,18 @@ def zones() -> tuple[Zone, ...]:
     return tuple(Zone(origin, records) for origin, records in places)
 
 
+def _on_one_port(
+    datagrams: type[socketserver.BaseRequestHandler], streams: type[socketserver.BaseRequestHandler]
+) -> tuple[socketserver.ThreadingUDPServer, socketserver.ThreadingTCPServer]:
+    """A port that is free for one of the two may be somebody's for the other: try some."""
+    for _ in range(20):
+        tcp = socketserver.ThreadingTCPServer(("127.0.0.1", 0), streams)
+        with suppress(OSError):
+            return socketserver.ThreadingUDPServer(tcp.server_address[:2], datagrams), tcp
+        tcp.server_close()
+    raise RuntimeError("no port is free for both UDP and TCP")
+
+
 class Names:
     """Names(zones) -> a DNS server on loopback, by UDP and TCP, in threads; `asked`: what was."""
 
@@ -105,10 +117,8 @@ class Names:
                     if answer is not None:
                         self.wfile.write(struct.pack("!H", len(answer)) + answer)
 
-        with (
-            socketserver.ThreadingUDPServer(("127.0.0.1", 0), Datagrams) as udp,
-            socketserver.ThreadingTCPServer(udp.server_address[:2], Streams) as tcp,
-        ):
+        udp, tcp = _on_one_port(Datagrams, Streams)
+        with udp, tcp:
             servers: list[socketserver.BaseServer] = [udp, tcp]
             udp.daemon_threads = tcp.daemon_threads = True
             threads = [threading.Thread(target=one.serve_forever, args=(0.05,)) for one in servers]
