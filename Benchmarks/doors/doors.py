@@ -33,8 +33,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Self
+from types import FrameType
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "proxy"))
@@ -50,6 +50,7 @@ from door_targets import (  # noqa: E402
     Target,
 )
 from goal_list import MIB, Row, as_table  # noqa: E402
+from native import Crowd  # noqa: E402
 from processes import TICKS, StartError, cpu_seconds, rss  # noqa: E402
 from sessions import machine, names_of  # noqa: E402
 from targets import Unavailable  # noqa: E402
@@ -157,37 +158,6 @@ def busy_seconds() -> float:
     return (sum(fields) - fields[3] - fields[4]) / TICKS
 
 
-class Crowd:
-    """Crowd(generator, target, protocol, count) -> mail servers that are connected and idle until
-    the end of `with`: `held` of them, all there after `seconds`."""
-
-    def __init__(self, generator: Path, target: Target, protocol: str, count: int) -> None:
-        self._process = subprocess.Popen(
-            [str(generator), *target.options(protocol), "-m", "idle", "-c", str(count)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        words: list[Any] = self._process.stdout.readline().split()
-        self.held, self.seconds = int(words[1]), float(words[2])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self._process.communicate(timeout=END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-
-
 def idle_rows(bench: Bench, site: Site, count: int) -> list[Row]:
     """What so many idle connections cost at each door: a fresh process for each."""
     rows = []
@@ -201,7 +171,8 @@ def idle_rows(bench: Bench, site: Site, count: int) -> list[Row]:
             time.sleep(2 * SETTLE_SECONDS)
             empty = rss(target.pid)
             before = cpu_seconds(target.pid)
-            with Crowd(bench.generator, target, protocol, count) as crowd:
+            idle = (*target.options(protocol), "-m", "idle")
+            with Crowd(bench.generator, *idle, count=count) as crowd:
                 time.sleep(0.5)
                 held = rss(target.pid)
                 used = cpu_seconds(target.pid) - before

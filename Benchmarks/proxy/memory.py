@@ -71,11 +71,12 @@ def of(target: Target, programs: Programs) -> Held:
     back."""
     time.sleep(SETTLE_SECONDS)
     empty = _resident(target)
-    with Crowd(programs, target.port, FEW):
+    idle = ("-p", str(target.port), "-d", "idle")
+    with Crowd(programs.generator, *idle, count=FEW):
         time.sleep(SETTLE_SECONDS)
         few = _resident(target)
     time.sleep(LEAVE_SECONDS)
-    with Crowd(programs, target.port, MANY) as crowd:
+    with Crowd(programs.generator, *idle, count=MANY) as crowd:
         time.sleep(SETTLE_SECONDS)
         many = _resident(target)
     return Held(target.name, empty, few, many, crowd.held, crowd.seconds)

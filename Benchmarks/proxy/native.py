@@ -140,12 +140,12 @@ class NativeSink:
 
 
 class Crowd:
-    """Crowd(programs, port, count) -> clients that were greeted and are idle until the end of
-    `with`: `held` of them, all there after `seconds`."""
+    """Crowd(generator, *options, count=...) -> so many connections that a load generator holds
+    idle until the end of `with`: `held` of them, all there after `seconds`."""
 
-    def __init__(self, programs: Programs, port: int, count: int) -> None:
+    def __init__(self, generator: Path, *options: str, count: int) -> None:
         self._process: subprocess.Popen[str] = subprocess.Popen(
-            [str(programs.generator), "-p", str(port), "-d", "idle", "-c", str(count)],
+            [str(generator), *options, "-c", str(count)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -41,10 +41,9 @@ from Axon.Box import Inbox, Outbox, join, part
 from Axon.Component import component
 from Axon.Ipc import producerFinished
 from Axon.Timers import Timer
-from Kamaelia.Apps.Grey.Core.Access.Rule import Ruling
 from Kamaelia.Apps.Grey.Core.Networks import ipv4_number, parsed
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Verdict
-from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules, is_for_waiting
 from Kamaelia.Apps.Grey.FrontDoor.PolicyAnswers import later, let_in, refusal
 from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import Letter, PolicyMemory
 from Kamaelia.Apps.Grey.FrontDoor.PolicySubject import subject_of
@@ -93,7 +92,7 @@ class PolicyDoor(PolicySession):
     ExtraOutboxes = {"attempts": "Attempt: to the decider"}
 
     __slots__ = (
-        *("_asks", "_case", "_last_call", "_memory", "_own", "office", "when_over"),
+        *("_asks", "_case", "_last_call", "_memory", "_own", "office"),
         "when_turned",
     )
 
@@ -108,9 +107,7 @@ class PolicyDoor(PolicySession):
     ) -> None:
         super().__init__(peer, peerport, localip, localport)
         self.office = office
-        # Called with this component when it has ended, however it did.
-        self.when_over: Callable[[PolicyDoor], object] | None = None
-        # The same when it asks the decider of `office` for the first time.
+        # Called with this component when it asks the decider of `office` for the first time.
         self.when_turned: Callable[[PolicyDoor], object] | None = None
         self._memory = memory if memory is not None else PolicyMemory(OF_ITS_OWN)
         self._case: _Case | None = None
@@ -198,7 +195,7 @@ class PolicyDoor(PolicySession):
         if ruling is None or ruling.tarpit <= 0 or decision is case.endured:
             return False
         if not rules.enter_tarpit():
-            if decision.verdict is not _PASS or not _is_for_waiting(ruling):
+            if decision.verdict is not _PASS or not is_for_waiting(ruling):
                 return False
             self._give_up("4.3.2", "too many clients are kept waiting, try again later")
             return True
@@ -289,15 +286,7 @@ class PolicyDoor(PolicySession):
         if self._last_call is not None:
             self._last_call.cancel()
         self._turn_away()
-        if self.when_over is not None:
-            self.when_over(self)
-            self.when_over = None
         return super()._closeDownMicroprocess()
-
-
-def _is_for_waiting(ruling: Ruling) -> bool:
-    """Whether it lets in for nothing but that the client waits, see RuleSide."""
-    return any(kind.startswith("tarpit ") for kind in ruling.kinds)
 
 
 __kamaelia_components__ = (PolicyDoor,)

@@ -9,7 +9,7 @@ With whom records are shared, and how that goes
 
 from dataclasses import dataclass
 
-PORT = 5252  # of milter-greylist
+from Kamaelia.Support.Protocol.MXSync.Commands import PORT
 
 
 @dataclass(frozen=True, slots=True)

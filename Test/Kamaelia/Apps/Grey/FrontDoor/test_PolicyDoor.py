@@ -325,7 +325,7 @@ def test_a_postfix_that_has_closed_its_side_is_still_answered() -> None:
 def test_the_server_is_told_once_when_a_connection_is_over(asked: bool) -> None:
     told: list[PolicyDoor] = []
     with Asked() as postfix:
-        postfix.door.when_over = told.append
+        postfix.door.call_on_close(lambda: told.append(postfix.door))
         if asked:
             postfix.ask()
         postfix.put(producerFinished(), "control")
