@@ -276,7 +276,8 @@ def test_strangers_are_deferred_and_visitors_bring_nothing(tools: SimpleNamespac
 def test_a_crowd_is_held_until_it_is_let_go(
     bench: dict[str, ModuleType], tools: SimpleNamespace
 ) -> None:
-    with bench["native"].Crowd(tools.programs, tools.sink.port, 300) as crowd:
+    idle = ("-p", str(tools.sink.port), "-d", "idle")
+    with bench["native"].Crowd(tools.programs.generator, *idle, count=300) as crowd:
         assert crowd.held == 300
     assert crowd.seconds < 60
 
