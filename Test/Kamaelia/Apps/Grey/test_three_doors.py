@@ -27,8 +27,6 @@ from Test.Kamaelia.Apps.Grey.askers import (
 from Test.Kamaelia.Apps.Grey.support import FRIEND, FakeServer, Grey
 from Test.Kamaelia.zone_server import Zone
 
-NewServer = Callable[..., FakeServer]
-StartGrey = Callable[..., Grey]
 WAIT = "4 4.7.1 Greylisting in action, please come back in "
 ANYWHERE = Place(host="127.0.0.1", port=0)
 # What a test of one setting is not about; see also support.Grey.
@@ -216,6 +214,35 @@ CASES = [
 ]
 
 
+@dataclass(frozen=True)
+class Doors:
+    """A greylister with all three doors, and the mail server behind the proxy."""
+
+    grey: Grey
+    server: FakeServer
+
+    def at(self, asker: type[Asker]) -> Asker:
+        return asker(self.grey, self.server)
+
+
+OpenDoors = Callable[..., Doors]
+
+
+@pytest.fixture
+def open_doors(
+    mail_server: Callable[..., FakeServer], start_grey: Callable[..., Grey]
+) -> OpenDoors:
+    """open_doors(setting=value, ...)"""
+
+    def opened(**more: Any) -> Doors:  # noqa: ANN401
+        server = mail_server()
+        friends = Networks([ip_network(FRIEND)])
+        doors = {"socket": ANYWHERE, "policy_socket": ANYWHERE, "xclient_from": friends}
+        return Doors(start_grey(server, **doors, **more), server)
+
+    return opened
+
+
 def settings(text: str) -> dict[str, Any]:
     """What that text sets beside what the tests of the greylister usually set."""
     report = "" if "report" in text else "report none\n"
@@ -227,20 +254,13 @@ def settings(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("asker", [AtProxy, AtMilter, AtPolicyService], ids=lambda a: a.__name__)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "_"))
 def test_the_same_attempt_hears_the_same(
-    case: Case, asker: type[Asker], mail_server: NewServer, start_grey: StartGrey
+    case: Case, asker: type[Asker], open_doors: OpenDoors
 ) -> None:
-    server = mail_server()
-    grey = start_grey(
-        server,
-        socket=ANYWHERE,
-        policy_socket=ANYWHERE,
-        xclient_from=Networks([ip_network(FRIEND)]),
-        **settings(case.text),
-    )
-    door = asker(grey, server)
+    site = open_doors(**settings(case.text))
+    door = site.at(asker)
     heard = []
     for mail in case.tries:
-        grey.clock.advance(mail.after)
+        site.grey.clock.advance(mail.after)
         heard.append(door.bring(replace(mail, after=0)))
     assert tuple(each.answers for each in heard) == case.heard
     for each, begins in zip(heard, case.headers, strict=False):
@@ -251,62 +271,37 @@ def test_the_same_attempt_hears_the_same(
 @pytest.mark.parametrize(
     "case", [c for c in CASES if c.headers], ids=lambda c: c.name.replace(" ", "_")
 )
-def test_the_header_is_the_same_at_each_door(
-    case: Case, mail_server: NewServer, start_grey: StartGrey
-) -> None:
+def test_the_header_is_the_same_at_each_door(case: Case, open_doors: OpenDoors) -> None:
     found = []
     for asker in (AtProxy, AtMilter, AtPolicyService):
-        server = mail_server()
-        grey = start_grey(
-            server,
-            socket=ANYWHERE,
-            policy_socket=ANYWHERE,
-            xclient_from=Networks([ip_network(FRIEND)]),
-            **settings(case.text),
-        )
-        door = asker(grey, server)
+        site = open_doors(**settings(case.text))
+        door = site.at(asker)
         headers = []
         for mail in case.tries:
-            grey.clock.advance(mail.after)
+            site.grey.clock.advance(mail.after)
             headers.append(door.bring(replace(mail, after=0)).header)
         found.append(headers)
     assert found[0] == found[1] == found[2]
 
 
-def test_what_is_learned_at_one_door_is_known_at_the_others(
-    mail_server: NewServer, start_grey: StartGrey
-) -> None:
-    server = mail_server()
-    grey = start_grey(
-        server,
-        socket=ANYWHERE,
-        policy_socket=ANYWHERE,
-        xclient_from=Networks([ip_network(FRIEND)]),
-    )
-    proxy, milter, policy = (door(grey, server) for door in (AtProxy, AtMilter, AtPolicyService))
+def test_what_is_learned_at_one_door_is_known_at_the_others(open_doors: OpenDoors) -> None:
+    site = open_doors()
+    proxy, milter, policy = (site.at(door) for door in (AtProxy, AtMilter, AtPolicyService))
     assert milter.bring(BASE).answers == [f"{WAIT}00:01:00"]
-    grey.clock.advance(59)
+    site.grey.clock.advance(59)
     assert proxy.bring(BASE).answers == [f"{WAIT}00:00:01"]
-    grey.clock.advance(1)
+    site.grey.clock.advance(1)
     assert policy.bring(BASE).answers == [PASS]
-    grey.clock.advance(3600)
+    site.grey.clock.advance(3600)
     assert proxy.bring(BASE).answers == [PASS]
     assert milter.bring(BASE).answers == [PASS]
 
 
-def test_whom_a_mail_server_takes_mail_for_is_its_own_business(
-    mail_server: NewServer, start_grey: StartGrey
-) -> None:
-    server = mail_server()
-    grey = start_grey(
-        server,
-        socket=ANYWHERE,
-        policy_socket=ANYWHERE,
-        xclient_from=Networks([ip_network(FRIEND)]),
-    )
+def test_whom_a_mail_server_takes_mail_for_is_its_own_business(open_doors: OpenDoors) -> None:
+    site = open_doors()
     elsewhere = Try(recipients=("x@elsewhere.example", "a%b@example.org"))
     for door in (AtMilter, AtPolicyService):
-        answers = door(grey, server).bring(elsewhere).answers
+        answers = site.at(door).bring(elsewhere).answers
         assert answers == [f"{WAIT}00:01:00"] * 2
 
 
@@ -384,37 +379,23 @@ ENDINGS = [
 @pytest.mark.parametrize("asker", [AtProxy, AtMilter], ids=lambda a: a.__name__)
 @pytest.mark.parametrize("case", ENDINGS, ids=lambda case: case.name.replace(" ", "_"))
 def test_the_same_message_hears_the_same_at_its_end(
-    case: Ending, asker: type[Asker], mail_server: NewServer, start_grey: StartGrey
+    case: Ending, asker: type[Asker], open_doors: OpenDoors
 ) -> None:
-    server = mail_server()
-    grey = start_grey(
-        server,
-        socket=ANYWHERE,
-        xclient_from=Networks([ip_network(FRIEND)]),
-        **settings(case.text),
-    )
-    heard = asker(grey, server).bring(case.mail)
+    site = open_doors(**settings(case.text))
+    heard = site.at(asker).bring(case.mail)
     assert (heard.answers, heard.end) == (case.heard, case.end)
-    assert len(server.messages) == (asker is AtProxy and case.end == PASS)
+    assert len(site.server.messages) == (asker is AtProxy and case.end == PASS)
 
 
 @pytest.mark.parametrize("asker", [AtProxy, AtMilter, AtPolicyService], ids=lambda a: a.__name__)
 def test_a_sender_with_many_machines_is_one_by_its_spf_record(
-    asker: type[Asker], mail_server: NewServer, start_grey: StartGrey
+    asker: type[Asker], open_doors: OpenDoors
 ) -> None:
     """However its address is written."""
-    server = mail_server()
     zone = Zone("farm.example.", '@ 60 TXT "v=spf1 ip4:192.0.2.7 ip4:198.51.100.0/24 -all"')
     with asked(zone) as names:
-        grey = start_grey(
-            server,
-            socket=ANYWHERE,
-            policy_socket=ANYWHERE,
-            xclient_from=Networks([ip_network(FRIEND)]),
-            key_order=(KeyKind.SPF, KeyKind.NETWORK),
-            resolvers=(names,),
-        )
-        door = asker(grey, server)
+        site = open_doors(key_order=(KeyKind.SPF, KeyKind.NETWORK), resolvers=(names,))
+        door = site.at(asker)
         tries = [
             Try(sender="a@farm.example"),
             Try(sender='"A"@FARM.example', client="198.51.100.9", after=60),
@@ -422,7 +403,7 @@ def test_a_sender_with_many_machines_is_one_by_its_spf_record(
         ]
         heard = []
         for mail in tries:
-            grey.clock.advance(mail.after)
+            site.grey.clock.advance(mail.after)
             heard += door.bring(mail).answers
     assert heard == [f"{WAIT}00:01:00", PASS, f"{WAIT}00:01:00"]
 
