@@ -105,6 +105,9 @@ def heard(
     if not is_believable(state, now) or now - state.time > lifetimes.window_seconds:
         # The latter ended so long ago that all before it has ended, too.
         return None
+    if isinstance(line, Has) and line.until is not None and line.until <= now < state.time:
+        # Used up, by a clock ahead of ours: until that time comes it would be a pass.
+        state = State(now - 1, True)
     if record is not None and state <= state_of(record):
         return None
     # Not in the future: Decide takes that for a clock that was set back.

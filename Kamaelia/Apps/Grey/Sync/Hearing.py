@@ -67,10 +67,10 @@ class Hearing:
 
     def triplet(self, command: Add | Delete) -> Triplet | None:
         """What it is about; None: about nothing that there can be."""
-        recipient = bare(command.recipient)
-        if not recipient:
-            return None  # that would be the history of the client, which no peer has a say in
-        return self._triplet_of(command.address, bare(command.sender), recipient)
+        triplet = self._triplet_of(command.address, bare(command.sender), bare(command.recipient))
+        # Without a recipient, as some texts become, it would be the history of the client as a
+        # whole, which no peer has a say in.
+        return triplet if triplet.recipient else None
 
     def network(self, command: Flush) -> str:
         """Of whom everything is to be forgotten."""

@@ -153,6 +153,21 @@ def test_a_clock_at_its_beginning_makes_no_times_before_it() -> None:
         assert min(record.first_seen, record.last_seen, record.due) >= 0
 
 
+def test_what_is_used_up_by_a_clock_ahead_of_ours_is_no_pass_here() -> None:
+    for line in (Has(NOW + 100, NOW - 5), Has(NOW + 100, 0), Has(NOW + 5, NOW)):
+        record = heard(None, line, NOW, LIFETIMES, DELAY)
+        assert record is not None
+        assert LIFETIMES.is_over(record, NOW)
+        assert (
+            hear(record, Waits(NOW + 100)) != record
+        )  # the wait that it ended, if that comes late
+
+
+def test_a_wait_that_a_clock_ahead_of_ours_has_ended_goes_on_here() -> None:
+    waiting = heard(None, Waits(NOW + 100), NOW, LIFETIMES, DELAY)
+    assert heard(waiting, Has(NOW + 100, NOW - 5), NOW, LIFETIMES, DELAY) is None
+
+
 # ---- any lines
 
 
@@ -163,6 +178,8 @@ def test_what_comes_of_a_line_wins_in_the_store_as_it_is(
 ) -> None:
     news = heard(record, line, NOW, LIFETIMES, DELAY)
     told = state_told(line, NOW, LIFETIMES)
+    if isinstance(line, Has) and line.until is not None and line.until <= NOW < told.time:
+        told = State(NOW - 1, True)  # used up at a time that our clock has not reached
     if news is None:
         assert record is not None
         assert state_of(record) >= told

@@ -2,9 +2,10 @@
 
 import pytest
 
-from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record
+from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Sync.Hearing import HOUR, Hearing, date_of
 from Kamaelia.Support.Protocol.MXSync.Commands import Add, Delete, Flush
+from Kamaelia.Support.Protocol.SMTP.Mailbox import mailbox
 from Test.Kamaelia.Apps.Grey.Sync.machines import triplet_of
 
 NOW = 1_795_290_000
@@ -30,6 +31,15 @@ def test_senders_without_brackets_and_bounces_are_as_good() -> None:
 @pytest.mark.parametrize("recipient", ["<>", "<", "<<>>"])
 def test_no_peer_has_a_say_in_what_is_thought_of_a_client(recipient: str) -> None:
     assert hearing().triplet(Delete("192.0.2.30", "<>", recipient, NOW, NOW + 900)) is None
+
+
+@pytest.mark.parametrize("recipient", ["<(x)>", "<@x:>", "(x)", '<"">'])
+def test_nor_has_it_one_in_what_only_looks_like_a_recipient(recipient: str) -> None:
+    def keyed(client: str, sender: str, recipient: str) -> Triplet:
+        return triplet_of(client, mailbox(sender), mailbox(recipient))
+
+    hearing = Hearing(keyed, LIFETIMES, 60)
+    assert hearing.triplet(Delete("192.0.2.30", "<>", recipient, NOW, NOW + 900)) is None
 
 
 def test_an_add_makes_wait_and_a_delete_lets_pass() -> None:
