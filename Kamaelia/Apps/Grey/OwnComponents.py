@@ -1,11 +1,10 @@
 """
 Components of an administrator's own, before the decider
 ========================================================
-The setting ``before_decider`` names Python files and a component in each. Every client's session
-then has one of each between the parser's desk and the decider, and nothing of this package is
-edited::
+The setting ``before_decider`` names Python files and a component in each. Every connection then has
+one of each between its door and the decider, and nothing of this package is edited::
 
-    DESK --Attempt--> yours --Attempt--> DECIDER --Decision--> DESK
+    DOOR --Attempt--> yours --Attempt--> DECIDER --Decision--> DOOR
 
 Example Usage
 -------------
@@ -26,8 +25,10 @@ and in greylist.conf::
         /etc/kamaelia-grey/untag.py  Untag
 
 What it must keep to: each Attempt that comes in goes out, in its order, as it is or changed; none
-is kept back, or its client waits. It ends when told to, as all components do. An exception in it
-ends that client's session with a 421, with its traceback in the log, and nobody else's.
+is kept back, or its client waits. It ends when told to, as all components do. An exception in it,
+or an end before it is told, ends that connection and nobody else's, with a traceback in the log: a
+client of the proxy hears 421, a mail server at the milter "try again later", and at the policy
+service nothing.
 """
 
 from __future__ import annotations

@@ -38,9 +38,8 @@ from functools import lru_cache
 from typing import Any
 
 from Axon.AtOnce import act_at_once
-from Axon.Box import Inbox, Outbox, join, part
-from Axon.Component import component
-from Axon.Ipc import producerFinished, shutdownMicroprocess
+from Axon.Box import Inbox, Outbox
+from Axon.Ipc import shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Access.Subject import Subject
 from Kamaelia.Apps.Grey.Core.Normalise import milter_recipient
 from Kamaelia.Apps.Grey.Core.Types import Attempt, MessageAttempt, Verdict
@@ -51,6 +50,7 @@ from Kamaelia.Apps.Grey.FrontDoor.MilterContent import MilterContent
 from Kamaelia.Apps.Grey.FrontDoor.MilterFacts import bare, macros_to_ask_for, tls_subject
 from Kamaelia.Apps.Grey.FrontDoor.MilterMail import NO_ADDRESS, MilterMail
 from Kamaelia.Apps.Grey.FrontDoor.MilterWaiting import PATIENCE_SECONDS
+from Kamaelia.Apps.Grey.FrontDoor.WayToDecider import WayToDecider
 from Kamaelia.Apps.Grey.FrontDoor.Words import Words, said
 from Kamaelia.Protocol.Milter import MilterSession
 from Kamaelia.Support.Protocol.Milter import Commands
@@ -106,7 +106,7 @@ class MilterDoor(MilterContent, MilterSession):
         "signal": "producerFinished: the connection is over, close it",
     }
 
-    __slots__ = (*Waiting.SLOTS, *Content.SLOTS, "_certified", "_own", "_recipient_names")
+    __slots__ = (*Waiting.SLOTS, *Content.SLOTS, "_certified", "_recipient_names", "_way")
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class MilterDoor(MilterContent, MilterSession):
         )
         connection = {"peer": peer, "peerport": peerport, "localip": localip}
         super().__init__(office, wishes, patience, names, **connection, localport=localport)
-        self._own: component | None = None  # of before_decider
+        self._way: WayToDecider | None = None
         self._certified: bool | None = None  # its client has a certificate; None: not looked yet
 
     def axon_box_made(self, box: Inbox | Outbox) -> None:
@@ -263,36 +263,17 @@ class MilterDoor(MilterContent, MilterSession):
             return
         self.session.closed = True  # nobody has been let in: its client has nothing to lose
 
-    # ---- the way to the decider
+    # ---- the first question, and the end
 
     def begin_asking(self) -> None:
-        office = self.office
-        if office.before_decider is None:
-            join(self.outboxes["attempts"], office.decider.inboxes["inbox"])
-            return
-        self._own = own = office.before_decider()
-        join(self.outboxes["attempts"], own.inboxes["inbox"])
-        own.link((own, "outbox"), (office.decider, "inbox"))
-        self.addChildren(own)
-        own.call_on_close(self._own_left)
-        own.activate(Scheduler=self.scheduler)
-
-    def _own_left(self) -> None:
-        own, self._own = self._own, None
-        if own is not None:
-            self.removeChild(own)
-            if not self._isStopped():
-                raise RuntimeError("a component of before_decider has ended before its session")
+        self._way = WayToDecider(self.outboxes["attempts"], self.office, self)
 
     def _closeDownMicroprocess(self) -> object:
         # However it ends: what was taken is given back.
-        self._forget_mail()
-        if self._own is not None:
-            self._own.inboxes["control"].deliver(producerFinished(self))
-        if self._asks:
-            attempts = self.outboxes["attempts"]
-            if isinstance(attempts.target, Inbox):
-                part(attempts, attempts.target)
+        if self._mail is not None:
+            self._forget_mail()
+        if self._way is not None:
+            self._way.end()
         return super()._closeDownMicroprocess()
 
 

@@ -32,14 +32,11 @@ does what smtpd_policy_service_default_action says.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from Axon.AtOnce import act_at_once
-from Axon.Box import Inbox, Outbox, join, part
-from Axon.Component import component
-from Axon.Ipc import producerFinished
+from Axon.Box import Inbox, Outbox
 from Axon.Timers import Timer
 from Kamaelia.Apps.Grey.Core.Networks import ipv4_number, parsed
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Verdict
@@ -47,14 +44,13 @@ from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules, is_for_waiting
 from Kamaelia.Apps.Grey.FrontDoor.PolicyAnswers import later, let_in, refusal
 from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import Letter, PolicyMemory
 from Kamaelia.Apps.Grey.FrontDoor.PolicySubject import subject_of
+from Kamaelia.Apps.Grey.FrontDoor.WayToDecider import WayToDecider
 from Kamaelia.Protocol.PostfixPolicy import DUNNO, PolicySession
 from Kamaelia.Support.Protocol.PostfixPolicy import PolicyRequest
 from Kamaelia.Support.Protocol.SMTP.Mailbox import sides, unquoted
 
 if TYPE_CHECKING:
     from Kamaelia.Apps.Grey.FrontDoor.DecisionOffice import DecisionOffice
-
-log = logging.getLogger(__name__)
 
 DECISION_SECONDS = 120.0  # the decider has limits of its own: this is for a fault before it
 TARPIT_SECONDS = 80.0  # Postfix waits for 100, smtpd_policy_service_timeout
@@ -91,10 +87,7 @@ class PolicyDoor(PolicySession):
     ExtraInboxes = {"decisions": "Decision: one an Attempt, acted on at once"}
     ExtraOutboxes = {"attempts": "Attempt: to the decider"}
 
-    __slots__ = (
-        *("_asks", "_case", "_last_call", "_memory", "_own", "office"),
-        "when_turned",
-    )
+    __slots__ = ("_case", "_last_call", "_memory", "_way", "office", "when_turned")
 
     def __init__(
         self,
@@ -112,8 +105,7 @@ class PolicyDoor(PolicySession):
         self._memory = memory if memory is not None else PolicyMemory(OF_ITS_OWN)
         self._case: _Case | None = None
         self._last_call: Timer | None = None  # for a decision that Postfix does not wait for
-        self._own: component | None = None  # of before_decider
-        self._asks: DecisionOffice | None = None  # whose decider gets our attempts
+        self._way: WayToDecider | None = None  # to the decider that gets our attempts
 
     def axon_box_made(self, box: Inbox | Outbox) -> None:
         """It is there from the first recipient on."""
@@ -162,7 +154,7 @@ class PolicyDoor(PolicySession):
             subject,
         )
         self._case = _Case(letter, attempt, get("server_address", ""), rules)
-        if office is not self._asks:
+        if self._way is None or self._way.office is not office:
             self._turn_to(office)
         self.send(attempt, "attempts")
         return None  # it may have been answered by now
@@ -244,48 +236,22 @@ class PolicyDoor(PolicySession):
         if case is not None:
             self.answer(later(ecode, words, case.letter.session_id))
 
-    # ---- the decider, and what stands before it
+    # ---- the decider
 
     def _turn_to(self, office: DecisionOffice) -> None:
-        self._turn_away()
-        self._asks = office
+        if self._way is not None:
+            self._way.end()
         if self.when_turned is not None:
             self.when_turned(self)
-        if office.before_decider is None:
-            join(self.outboxes["attempts"], office.decider.inboxes["inbox"])
-            return
-        self._own = own = office.before_decider()
-        self.link((self, "attempts"), (own, "inbox"))
-        self.link((own, "outbox"), (office.decider, "inbox"))
-        self.addChildren(own)
-        own.call_on_close(lambda: self._own_has_ended(own))
-        own.activate(Scheduler=self.scheduler)
-
-    def _turn_away(self) -> None:
-        own, self._own, self._asks = self._own, None, None
-        attempts = dict.get(self.outboxes, "attempts")
-        if own is not None:
-            own.inboxes["control"].deliver(producerFinished(self))
-            self.unlink(thecomponent=self)
-        elif attempts is not None and isinstance(attempts.target, Inbox):
-            part(attempts, attempts.target)
-
-    def _own_has_ended(self, own: component) -> None:
-        self.removeChild(own)
-        if self._own is own:
-            log.error(
-                "policy connection from %s closed: a component of before_decider has ended",
-                self.peer,
-            )
-            self._own = None
-            self.hang_up()
+        self._way = WayToDecider(self.outboxes["attempts"], office, self)
 
     def _closeDownMicroprocess(self) -> object:
         self._leave_tarpit()
         self._case = None
         if self._last_call is not None:
             self._last_call.cancel()
-        self._turn_away()
+        if self._way is not None:
+            self._way.end()
         return super()._closeDownMicroprocess()
 
 

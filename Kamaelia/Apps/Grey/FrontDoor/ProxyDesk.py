@@ -84,6 +84,7 @@ from Kamaelia.Support.Protocol.SMTP.Replies import Reply
 if TYPE_CHECKING:
     from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
     from Kamaelia.Apps.Grey.FrontDoor.Verifier import Verifier
+    from Kamaelia.Apps.Grey.FrontDoor.WayToDecider import WayToDecider
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +155,7 @@ class ProxyDesk(RuleSide, component):
         self._said: tuple[int, Reply] | None = None  # how long a recipient has to wait
         self._esmtp = True
         self._over = False
+        self.way: WayToDecider | None = None  # of "attempts"; it ends with us
 
     def axon_box_made(self, box: Inbox | Outbox) -> None:
         """All but the shutdown is acted on as it comes."""
@@ -197,6 +199,8 @@ class ProxyDesk(RuleSide, component):
         elif transaction.in_data:
             self._log_outcome(transaction, Fate.ABANDONED, "stopped")
         self._leave_server(drop=True)
+        if self.way is not None:
+            self.way.end()
         return super()._closeDownMicroprocess()
 
     def _owed(self) -> bool:

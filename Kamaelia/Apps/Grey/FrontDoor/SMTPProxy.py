@@ -32,14 +32,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 from Axon.AxonExceptions import noSpaceInBox
 from Axon.Box import Inbox, Outbox, join, part
-from Axon.Component import component
 from Axon.Ipc import producerFinished
 from Kamaelia.Apps.Grey.FrontDoor.FrontOffice import FrontOffice
 from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import ProxyDesk, WholeMessage
 from Kamaelia.Apps.Grey.FrontDoor.RelayPool import ClientFacts
+from Kamaelia.Apps.Grey.FrontDoor.WayToDecider import WayToDecider
 from Kamaelia.Internet.TLS import TLSRequest
 from Kamaelia.Protocol.SMTP import SMTPServerSession
 from Kamaelia.Support.Protocol.ProxyHeader import ProxyHeaderError, ProxyHeaderParser
@@ -349,15 +351,7 @@ class SMTPProxy(SMTPServerSession):
         join(desk.outboxes["outbox"], self.inboxes["replies"])
         desk.outboxes.wiring = self  # type: ignore[attr-defined]  # it has lazy_boxes
         self.addChildren(desk)
-        if office.before_decider is not None:
-            own = office.before_decider()
-            self.link((desk, "attempts"), (own, "inbox"))
-            self.link((own, "outbox"), (office.decider, "inbox"))
-            self.link((desk, "signal"), (own, "control"))
-            self.addChildren(own)
-            own.call_on_close(lambda: self._own_left(own, desk))
-            own.activate(Scheduler=self.scheduler)
-        desk.call_on_close(lambda: self._desk_left(desk))
+        desk.call_on_close(partial(self._desk_left, desk))
         desk.activate_asleep(self.scheduler)
         if self._hello is not None:
             self.send(self._hello, "events")
@@ -366,24 +360,17 @@ class SMTPProxy(SMTPServerSession):
         """An outbox of a desk is made with its first message; see Axon.BoxTables."""
         if outbox.name == "outcomes":
             join(outbox, self.office.mail_log.inboxes["inbox"])
-        elif outbox.name == "attempts" and self.office.before_decider is None:
-            join(outbox, self.office.decider.inboxes["inbox"])
+        elif outbox.name == "attempts":
+            desk: Any = outbox.owner
+            desk.way = WayToDecider(outbox, self.office, self)
 
-    def _cut_off(self, desk: ProxyDesk) -> None:
+    def _desk_left(self, desk: ProxyDesk) -> None:
         desk.outboxes.wiring = None  # type: ignore[attr-defined]
         part(self.outboxes["events"], desk.inboxes["inbox"])
         for outbox in dict.values(desk.outboxes):
             sink = outbox.target
             if isinstance(sink, Inbox):
                 part(outbox, sink)
-
-    def _own_left(self, own: component, desk: ProxyDesk) -> None:
-        if not desk._isStopped():
-            raise RuntimeError("a component of before_decider has ended before its client")
-        self.removeChild(own)
-
-    def _desk_left(self, desk: ProxyDesk) -> None:
-        self._cut_off(desk)
         self.removeChild(desk)
         if self._desk is desk:
             self._desk = None

@@ -88,7 +88,8 @@ class Asked:
         self.decider = ToldDecider(decide)
         self.office = Office(self.decider, rules, before_decider)
         self.door = PolicyDoor(self.office, "192.0.2.250", memory=memory)
-        self.h = harness(self.decider, self.door)
+        # The door links the way to its decider itself.
+        self.h = harness(self.decider, self.door, collecting=("outbox", "signal"))
         self.attempts = self.decider.attempts
 
     def __enter__(self) -> Self:
