@@ -14,7 +14,8 @@ HUP, or a change of the file, has it read again: if anything is wrong with it, n
 the log says what. With ``workers`` above 1 there is a supervisor (Kamaelia.Apps.Grey.Workers).
 
 Who starts a daemon gets its exit code: 0 when mail is taken, else what went wrong is on standard
-error.
+error. A start that fails leaves no files of sockets behind: while the program has root's rights to
+give up for them, another process keeps these until mail is taken.
 
 Exit codes are those of sysexits.h, as milter-greylist uses them: 0 after a proper end, 64 for wrong
 usage (and for -h), 65 for what is wrong in the file, 69 if --reload finds nobody, 70 for a fault of
@@ -28,17 +29,20 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from Kamaelia.Apps.Grey.Config.Loader import Config, ConfigError, find
 from Kamaelia.Apps.Grey.Detach import Detached, detach
+from Kamaelia.Apps.Grey.Doors import doors_of, files_there, remove_new
 from Kamaelia.Apps.Grey.Logs import log_rules
 from Kamaelia.Apps.Grey.Options import Checking, Expect, Explain, Others, Postgrey
 from Kamaelia.Apps.Grey.Options.CommandLine import Command, Task, parse
 from Kamaelia.Apps.Grey.Options.Reading import code_of, read
 from Kamaelia.Apps.Grey.Options.Version import version_lines
-from Kamaelia.Apps.Grey.Privileges import PrivilegeError, found
+from Kamaelia.Apps.Grey.Privileges import Caretaker, PrivilegeError, found
 from Kamaelia.Apps.Grey.Program import Program, StartError
 from Kamaelia.Apps.Grey.SystemdSockets import Notifier, SystemdError, take_inherited
 from Kamaelia.Apps.Grey.Workers import HELD_SIGNALS
@@ -103,7 +107,7 @@ def _start(command: Command, config: Config, path: Path | None) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
         # Before the daemon is another process: the variables are for this one.
-        notifier = Notifier.from_environment(os.environ)
+        notifier = _StartNotifier.from_environment(os.environ)
         inherited = [each.sock for each in take_inherited(os.environ)]
         overrides, detached = command.overrides, None
         if not (command.foreground or config.nodetach):
@@ -114,6 +118,8 @@ def _start(command: Command, config: Config, path: Path | None) -> int:
             detached = detach()
             if detached.is_parent:
                 return detached.wait()
+        if not inherited:
+            notifier.caretaker = _caretaker_of(config)
         return _run(Program(config, path, overrides, detached), notifier, inherited, detached)
     except SystemdError as error:
         Checking.say([str(error)])
@@ -125,15 +131,39 @@ def _start(command: Command, config: Config, path: Path | None) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class _StartNotifier(Notifier):
+    """Who hears that the start is over: the service manager, and who would undo it."""
+
+    __slots__ = ("caretaker",)
+
+    def __init__(self, path: str = "", watchdog_seconds: float = 0.0) -> None:
+        super().__init__(path, watchdog_seconds)
+        self.caretaker: Caretaker | None = None
+
+    def ready(self, status: str = "") -> None:
+        if self.caretaker is not None:
+            self.caretaker.dismiss()
+        super().ready(status)
+
+
+def _caretaker_of(config: Config) -> Caretaker | None:
+    """Who removes files that we make as root, if the start fails when we are not root any more."""
+    before = files_there(doors_of(config))
+    if not (before and config.user and os.geteuid() == 0):
+        return None
+    return Caretaker(partial(remove_new, before, os.getpid()))
+
+
 def _run(
     program: Program,
-    notifier: Notifier,
+    notifier: _StartNotifier,
     inherited: list[socket.socket],
     detached: Detached | None,
 ) -> int:
     code = os.EX_SOFTWARE
     try:
-        code = program.run(notifier, inherited)
+        with notifier.caretaker or nullcontext():
+            code = program.run(notifier, inherited)
     except StartError as error:
         Checking.say(error.lines)
         code = error.code

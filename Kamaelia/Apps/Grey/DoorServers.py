@@ -50,18 +50,21 @@ def servers_of(
     config: Config, listening: Sequence[socket.socket] | None, protocols: Protocols
 ) -> list[ServerCore]:
     """One for each socket; without sockets one for each door of the configuration, whose ports are
-    opened when it is activated. Raises OSError for a socket's file that cannot be had."""
+    opened when it is activated. Raises OSError for a socket's file that cannot be had; then none of
+    the others is there, either."""
     if listening is not None:
         return [
             _server({"sock": sock, "port": None}, kind_of(sock, config), config, protocols)
             for sock in listening
         ]
+    doors = doors_of(config)
+    (opened,) = open_doors([door for door in doors if door.place.path])
+    files = iter(opened)
     servers = []
-    for door in doors_of(config):
+    for door in doors:
         place: dict[str, Any] = {"host": door.place.host, "port": door.place.port}
         if door.place.path:
-            ((sock,),) = open_doors([door])
-            place = {"sock": sock, "port": None}
+            place = {"sock": next(files), "port": None}
         servers.append(_server(place, door.kind, config, protocols))
     return servers
 

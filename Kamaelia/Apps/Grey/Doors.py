@@ -23,7 +23,9 @@ In a program::
 
 Rules. Each of several workers has a port's socket of its own, and all of them share that of a file.
 A file that nobody listens on any more is taken over; one that is no socket never is. What is made
-as a file belongs to its owner before anybody can connect.
+as a file belongs to its owner before anybody can connect. It goes when its start fails, however far
+that has come: here, by whoever has opened it (`remove_files`), and where that one may not do so any
+more, by who has stayed behind (`remove_new`, see Privileges.Caretaker).
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -45,6 +48,7 @@ from Kamaelia.Internet.TCPServer import BACKLOG, listening_socket
 REUSE_ADDRESS = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 REUSE_PORT = (socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 KNOCK_SECONDS = 1.0  # for somebody at a socket's file to answer
+_UCRED = struct.Struct("3i")  # of unix(7): process, user, group
 
 
 class DoorKind(Enum):
@@ -152,7 +156,7 @@ def open_doors(doors: Iterable[Door], count: int = 1) -> list[list[socket.socket
         for door in doors:
             for sockets, sock in zip(opened, _open(door, count), strict=True):
                 sockets.append(sock)
-    except OSError:
+    except BaseException:
         remove_files(files_of(opened[0]))
         for sockets in opened:
             close_all(sockets)
@@ -163,8 +167,15 @@ def open_doors(doors: Iterable[Door], count: int = 1) -> list[list[socket.socket
 def _open(door: Door, count: int) -> list[socket.socket]:
     place = door.place
     if place.path:
-        first = _listening_file(door)
-        return [first, *(first.dup() for _ in range(count - 1))]
+        sockets = [_listening_file(door)]
+        try:
+            sockets += [sockets[0].dup() for _ in range(count - 1)]
+        except OSError as error:
+            remove_files(files_of(sockets))
+            close_all(sockets)
+            error.strerror = f"cannot listen on {place.path}: {error.strerror}"
+            raise
+        return sockets
     if count == 1:
         return [listening_socket((place.host, place.port), [REUSE_ADDRESS])]
     port = free_port(place.host, place.port)
@@ -207,12 +218,15 @@ def _listening_file(door: Door) -> socket.socket:
         os.unlink(path)  # noqa: PTH108 - nobody listens there any more
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)  # until it has its owner nobody but us may connect
+    files: list[MadeFile] = []
     try:
         listener.bind(path)
+        files = files_of([listener])
         _hand_over(path, owner, door.mode)
         listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
+        remove_files(files)
         listener.close()
         error.strerror = f"cannot listen on {path}: {error.strerror}"
         raise
@@ -262,16 +276,27 @@ def _check_file(path: str) -> None:
         raise
     if not stat.S_ISSOCK(mode):
         raise OSError(0, f"cannot listen on {path}: there is a file that is no socket")
+    try:
+        listener = _who_listens(path)
+    except OSError as error:
+        error.strerror = f"cannot listen on {path}: {error.strerror}"
+        raise
+    if listener is not None:
+        raise OSError(0, f"cannot listen on {path}: Address already in use")
+
+
+def _who_listens(path: str) -> int | None:
+    """The number of the process that has begun to listen at a socket's file (0: it is in another
+    world of numbers); None: nobody listens there. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
         knock.settimeout(KNOCK_SECONDS)
         try:
             knock.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except OSError as error:
-            error.strerror = f"cannot listen on {path}: {error.strerror}"
-            raise
-    raise OSError(0, f"cannot listen on {path}: Address already in use")
+            return None
+        found = knock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    number: int = _UCRED.unpack(found)[0]
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +320,16 @@ def files_of(sockets: Iterable[socket.socket]) -> list[MadeFile]:
     for sock in sockets:
         name = sock.getsockname()
         if isinstance(name, str) and name.startswith("/"):
-            made.append(_made(name))
+            made += _socket_at(name)
     return made
+
+
+def _socket_at(path: str) -> list[MadeFile]:
+    """None, if somebody has taken it away, or put something else there."""
+    with suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            return [_made(path)]
+    return []
 
 
 def remove_files(made: Iterable[MadeFile]) -> None:
@@ -305,3 +338,21 @@ def remove_files(made: Iterable[MadeFile]) -> None:
         with suppress(OSError):
             if _made(each.path) == each:
                 os.unlink(each.path)  # noqa: PTH108
+
+
+def files_there(doors: Iterable[Door]) -> dict[str, list[MadeFile]]:
+    """The socket that is there now, or none, at each place of a door that is a file."""
+    paths = (door.place.path for door in doors)
+    return {path: _socket_at(path) for path in paths if path}
+
+
+def remove_new(before: Mapping[str, list[MadeFile]], maker: int) -> None:
+    """Take away the sockets that have come to these places since `files_there`, unless a process
+    other than the maker listens there.
+
+    What the maker has opened is open for as long as it lives, but nobody is served any more."""
+    for path, known in before.items():
+        found = _socket_at(path)
+        with suppress(OSError):
+            if found != known and _who_listens(path) in (None, maker):
+                remove_files(found)

@@ -18,6 +18,9 @@ Rules. All three user and group ids change, the saved ones with them, and the gr
 the user; with the last of root's ids the kernel drops the capabilities, too. Afterwards it is tried
 whether there is a way back, and the program ends if there is. It is called before any thread or
 worker exists, though glibc would change all threads.
+
+What takes root's rights to be undone, if the start fails when they have been given up, is done by a
+`Caretaker`: a process that was made before, and does nothing but wait for the end of the start.
 """
 
 from __future__ import annotations
@@ -25,6 +28,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn, Self
+
+_OF_ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class PrivilegeError(Exception):
@@ -92,3 +101,55 @@ def _check_no_way_back(name: str) -> None:
         except PermissionError:
             continue
         raise PrivilegeError(f"user = {name}: root's rights could be had back")
+
+
+class Caretaker:
+    """Caretaker(undo) -> in a `with`: another process, with the rights that we have now. It calls
+    undo() when the block is left or we end, however that is, unless it was dismissed before.
+
+    It is made before there are threads. Raises OSError if there can be no other process."""
+
+    __slots__ = ("_fd", "_pid")
+
+    def __init__(self, undo: Callable[[], object]) -> None:
+        waiting, self._fd = os.pipe()
+        # A terminal or systemd sends these to all of a program: that process has its end from us.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_ALL)
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                os.close(self._fd)
+                _wait_to_undo(waiting, undo)
+        except OSError:
+            os.close(self._fd)
+            raise
+        finally:
+            os.close(waiting)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """When this returns it has been undone."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            with suppress(ChildProcessError):  # others of this program wait for everybody
+                os.waitpid(self._pid, 0)
+
+    def dismiss(self) -> None:
+        """All has gone well: nothing is to be undone. Once more: nothing."""
+        if self._fd >= 0:
+            with suppress(BrokenPipeError):  # somebody has killed it
+                os.write(self._fd, b".")
+            self.__exit__()
+
+
+def _wait_to_undo(waiting: int, undo: Callable[[], object]) -> NoReturn:
+    """The life of that process. It holds no socket and no lock of the program."""
+    try:
+        if not os.read(waiting, 1):
+            undo()
+    finally:
+        os._exit(os.EX_OK)  # nothing of what the program does at its own end

@@ -58,7 +58,7 @@ from Kamaelia.Apps.Grey.Core.Modes import LogFormat
 from Kamaelia.Apps.Grey.Core.Newcomers import Newcomers
 from Kamaelia.Apps.Grey.Core.Tarpits import Tarpits
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Triplet
-from Kamaelia.Apps.Grey.Doors import DoorKind, kind_of
+from Kamaelia.Apps.Grey.Doors import DoorKind, files_of, kind_of, remove_files
 from Kamaelia.Apps.Grey.DoorServers import REFUSALS_AT_ONCE, servers_of
 from Kamaelia.Apps.Grey.Era import Era
 from Kamaelia.Apps.Grey.ExpectFile import ExpectFile
@@ -84,6 +84,7 @@ from Kamaelia.Apps.Grey.Store.Interface import Store
 from Kamaelia.Apps.Grey.Store.Sqlite import SqliteStore
 from Kamaelia.Apps.Grey.Store.StoreService import StoreService
 from Kamaelia.Apps.Grey.Sync.SyncService import SyncService
+from Kamaelia.Apps.Grey.SystemdSockets import close_all
 from Kamaelia.Apps.Grey.Watch.MailLog import MailLog
 from Kamaelia.Apps.Grey.Watch.StatLog import StatLog, stat_line
 from Kamaelia.Chassis.ConnectedServer import ServerCore, stop_tree
@@ -184,6 +185,9 @@ class GreyServer(component):
         self._when_over = self._session_over  # one bound method for all of them
         self._letters = PolicyMemory()
         self.doors = self._make_doors(listening)
+        socks = [door.sock for door in self.doors if door.sock is not None]
+        self._opened = socks if listening is None else []  # to be taken back if it cannot start
+        self._files = files_of(self._opened)
 
     def tarpit_left(self, attempt: Attempt, seconds: float) -> None:
         """A client has hung up after so long in its tarpit."""
@@ -282,8 +286,8 @@ class GreyServer(component):
     def activate(
         self, Scheduler: scheduler | None = None, Tracker: object = None, mainmethod: str = "main"
     ) -> Self:
-        """Bind the ports and start. Raises OSError if one cannot be had; then nothing is
-        started."""
+        """Bind the ports and start. Raises OSError if one cannot be had; then nothing is started,
+        and no file of a socket is left behind."""
         opened: list[ServerCore] = []
         try:
             for door in self.doors:
@@ -292,6 +296,8 @@ class GreyServer(component):
         except OSError:
             for door in opened:
                 door.stop()
+            remove_files(self._files)
+            close_all(self._opened)
             raise
         self.addChildren(*self.doors)
         others = [one for one in (self.dumps, self.stat, self.sync) if one is not None]

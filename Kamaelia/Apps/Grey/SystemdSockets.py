@@ -31,6 +31,7 @@ import socket
 from collections.abc import MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class Notifier:
         self.watchdog_seconds = watchdog_seconds
 
     @classmethod
-    def from_environment(cls, environment: Environment) -> Notifier:
+    def from_environment(cls, environment: Environment) -> Self:
         """What the variables say, which are taken away. Raises SystemdError."""
         path = environment.pop("NOTIFY_SOCKET", "")
         usec = environment.pop("WATCHDOG_USEC", "")

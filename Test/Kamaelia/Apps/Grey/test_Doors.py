@@ -18,11 +18,13 @@ from Kamaelia.Apps.Grey.Doors import (
     check_free,
     doors_of,
     files_of,
+    files_there,
     free_port,
     kind_of,
     name_of,
     open_doors,
     remove_files,
+    remove_new,
 )
 from Kamaelia.Apps.Grey.SystemdSockets import close_all
 
@@ -194,6 +196,32 @@ def test_a_link_that_is_put_in_a_sockets_place_gives_nothing_away(
         open_doors([Door(DoorKind.MILTER, Place(path=str(path)), 0o666, owner)])
     found = victim.stat()
     assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (os.getuid(), 0o600)
+    assert path.exists()  # it is not ours to take away
+
+
+@pytest.mark.parametrize("fails", ["chmod", "listen"])
+def test_a_file_that_cannot_be_made_ready_is_taken_back(
+    fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os if fails == "chmod" else socket.socket, fails, failing)
+    with pytest.raises(OSError, match=f"cannot listen on {tmp_path}/m: Operation not"):
+        open_doors([Door(DoorKind.MILTER, Place(str(tmp_path / "m")))])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_not_all_workers_can_have_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> socket.socket:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(socket.socket, "dup", failing)
+    with pytest.raises(OSError, match=f"cannot listen on {tmp_path}/m: Too many"):
+        open_doors([Door(DoorKind.MILTER, Place(str(tmp_path / "m")))], count=2)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_owner_whom_nobody_knows_is_said(tmp_path: Path) -> None:
@@ -243,3 +271,58 @@ def test_at_the_end_the_file_goes_unless_it_is_anothers(tmp_path: Path) -> None:
     assert not path.exists()
     remove_files(files_of(others[:0]))
     close_all(others)
+
+
+def test_a_file_that_is_gone_before_the_end_does_not_matter(tmp_path: Path) -> None:
+    (sockets,) = open_doors([Door(DoorKind.MILTER, Place(str(tmp_path / "m")))])
+    made = files_of(sockets)
+    (tmp_path / "m").unlink()
+    assert files_of(sockets) == []
+    remove_files(made)
+    close_all(sockets)
+
+
+# ---- after a start that has failed
+
+
+def doors_at(folder: Path) -> list[Door]:
+    return [Door(DoorKind.MILTER, Place(str(folder / name))) for name in ("m", "p", "q")]
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_what_the_start_has_made_goes_and_what_was_there_stays(
+    is_closed: bool, tmp_path: Path
+) -> None:
+    stale, *ours = doors_at(tmp_path)
+    (before,) = open_doors([stale])
+    close_all(before)
+    there = files_there([*doors_at(tmp_path), at("127.0.0.1")])
+    (sockets,) = open_doors(ours[:1])
+    if is_closed:
+        close_all(sockets)
+    (tmp_path / "q").write_text("mine")
+    remove_new(there, os.getpid())
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["m", "q"]
+    close_all(sockets)
+
+
+def test_a_file_that_another_process_listens_at_stays(tmp_path: Path) -> None:
+    door = doors_at(tmp_path)[0]
+    there = files_there([door])
+    (sockets,) = open_doors([door])
+    remove_new(there, os.getpid() + 1)  # somebody else's start
+    knock(tmp_path / "m")
+    remove_new(there, os.getpid())
+    assert not (tmp_path / "m").exists()
+    close_all(sockets)
+
+
+def test_a_file_that_was_taken_over_by_the_start_goes(tmp_path: Path) -> None:
+    door = doors_at(tmp_path)[0]
+    (before,) = open_doors([door])
+    close_all(before)
+    there = files_there([door])
+    (sockets,) = open_doors([door])
+    close_all(sockets)
+    remove_new(there, os.getpid())
+    assert not (tmp_path / "m").exists()

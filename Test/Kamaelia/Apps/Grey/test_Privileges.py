@@ -4,18 +4,21 @@ import grp
 import os
 import pwd
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from Kamaelia.Apps.Grey.Privileges import PrivilegeError, become, found
+from Kamaelia.Apps.Grey.Privileges import Caretaker, PrivilegeError, become, found
 from Test.System.other_users import PACKAGES, python_for
 
 ROOT = Path(__file__).parents[4]
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
-def in_a_process(code: str, python: str = "") -> subprocess.CompletedProcess[str]:
+def in_a_process(
+    code: str, python: str = "", *, start_new_session: bool = False
+) -> subprocess.CompletedProcess[str]:
     python = python or python_for("nobody") or ""
     if not python:
         pytest.skip("there is no Python that nobody may read")
@@ -27,6 +30,7 @@ def in_a_process(code: str, python: str = "") -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
+        start_new_session=start_new_session,
     )
 
 
@@ -131,3 +135,55 @@ def test_who_is_not_there_is_the_systems_fault(name: str, words: str, code: int)
     with pytest.raises(PrivilegeError, match=words) as refused:
         found(name)
     assert refused.value.exit_code == code
+
+
+# ---- who stays behind
+
+CARETAKER = """
+import signal, sys
+from Kamaelia.Apps.Grey.Privileges import Caretaker
+def undo():
+    print('undone', os.getuid(), flush=True)
+pid = os.getpid()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("with Caretaker(undo): print('block', flush=True)\nprint('after')", "block undone after"),
+        ("with Caretaker(undo) as one: one.dismiss(); one.dismiss()\nprint('after')", "after"),
+        ("with Caretaker(undo): sys.exit('a fault')", "undone"),
+        ("with Caretaker(undo): os.kill(pid, signal.SIGKILL)", "undone"),
+        ("with Caretaker(undo): os.killpg(0, signal.SIGTERM)", "undone"),
+        ("with Caretaker(lambda: 1 / 0): pass\nprint('after')", "after"),
+    ],
+    ids=["left", "dismissed", "failed", "killed", "all are ended", "it fails itself"],
+)
+def test_what_is_to_be_undone_is_undone_once_unless_all_went_well(code: str, said: str) -> None:
+    done = in_a_process(f"{CARETAKER}{code}\n", sys.executable, start_new_session=True)
+    assert done.stdout.replace(f" {os.getuid()}", "").split() == said.split()
+
+
+@root_only
+def test_it_keeps_the_rights_that_are_given_up() -> None:
+    done = in_a_process(f"{CARETAKER}with Caretaker(undo): become('nobody')\nprint(os.getuid())\n")
+    assert done.stdout.split() == ["undone", "0", str(pwd.getpwnam("nobody").pw_uid)]
+
+
+def test_one_that_was_killed_keeps_nobody_waiting() -> None:
+    code = "one = Caretaker(undo)\nos.kill(one._pid, signal.SIGKILL)\none.dismiss()\nprint('after')"
+    assert in_a_process(f"{CARETAKER}{code}\n", sys.executable).stdout == "after\n"
+
+
+def test_without_a_second_process_there_is_none_and_nothing_is_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", failing)
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with pytest.raises(OSError, match="temporarily"):
+        Caretaker(lambda: None)
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

@@ -1,5 +1,6 @@
 """The server with other doors than the proxy's: reload, shutdown, and other machines."""
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from Axon.Scheduler import scheduler
 from Kamaelia.Apps.Grey.Config.Loader import loads
 from Kamaelia.Apps.Grey.Config.Sockets import Place
 from Kamaelia.Apps.Grey.Core.Modes import KeyKind
+from Kamaelia.Apps.Grey.Doors import doors_of, open_doors
 from Kamaelia.Apps.Grey.Server import GreyServer
 from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
 from Kamaelia.Apps.Grey.Sync.SyncSettings import PeerStatus
+from Kamaelia.Apps.Grey.SystemdSockets import close_all
 from Kamaelia.Internet.TCPServer import listening_socket
 from Test.Kamaelia.Apps.Grey.askers import PASS, AtMilter, AtPolicyService, Try
 from Test.Kamaelia.Apps.Grey.servers import free_port
@@ -219,3 +223,36 @@ def test_a_port_of_peers_that_are_none_any_more_takes_no_mail(tmp_path: Path) ->
         assert server.sync is not None
         assert [door.protocol for door in server.doors] == [server.sync.protocol]
         assert server.sync.status() == []
+
+
+# ---- a start that fails
+
+
+@pytest.mark.parametrize("taken", ["port", "file"])
+def test_a_server_that_cannot_have_all_its_doors_leaves_no_file_behind(
+    taken: str, tmp_path: Path
+) -> None:
+    (tmp_path / "policy").write_text("mine")
+    policy = tmp_path / ("policy" if taken == "file" else "other")
+    with listening_socket(("127.0.0.1", 0)) as other:
+        text = f"socket = {tmp_path}/milter\npolicy_socket = {policy}\npeers:\n    192.0.2.9 3s\n"
+        config = loads(f"{text}syncaddr = 127.0.0.1:{other.getsockname()[1]}\n")
+        with pytest.raises(OSError, match=r"Address already in use|no socket"):
+            GreyServer(config, open_store=MemoryStore).activate(scheduler())
+    gc.collect()  # nothing that is open, either
+    assert [each.name for each in tmp_path.iterdir()] == ["policy"]
+
+
+def test_a_server_whose_sockets_were_given_to_it_removes_no_file(tmp_path: Path) -> None:
+    config = loads(f"socket = {tmp_path}/milter\n")
+    (sockets,) = open_doors(doors_of(config))
+    server = GreyServer(config, open_store=MemoryStore, listening=sockets)
+
+    def failing(*_: object) -> None:
+        raise OSError(98, "Address already in use")
+
+    server.doors[0].activate = failing  # type: ignore[assignment, method-assign]
+    with pytest.raises(OSError, match="already in use"):
+        server.activate(scheduler())
+    assert (tmp_path / "milter").exists()
+    close_all(sockets)
