@@ -457,7 +457,9 @@ class GreyServer(component):
 
     def _milter(self, **peer: Any) -> MilterDoor:  # noqa: ANN401 - as ServerCore gives them
         era = self._era
-        return self._asking(MilterDoor(era.office, **peer, macros=era.macros), era)
+        patience = float(self.config.milter_patience)
+        door = MilterDoor(era.office, **peer, macros=era.macros, patience=patience)
+        return self._asking(door, era)
 
     def _policy(self, **peer: Any) -> PolicyDoor:  # noqa: ANN401
         era = self._era

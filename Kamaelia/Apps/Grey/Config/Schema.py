@@ -174,6 +174,7 @@ class Config:
     socket: Sockets.Place | None = _socket("where an MTA speaks the milter protocol with us")
     socket_mode: int = _mode("socket")
     socket_owner: str = _owner()
+    milter_patience: int = seconds("8s", "how long a Sendmail is let wait at a recipient", 300)
     policy_socket: Sockets.Place | None = _socket("where a Postfix asks us as its policy service")
     policy_socket_mode: int = _mode("policy_socket")
     policy_socket_owner: str = _owner()

@@ -227,7 +227,8 @@ class MilterDoor(MilterContent, MilterSession):
         """Whether the mail server says something for the client, beside that it has logged in."""
         macro = self.session.macro
         if self._certified is None:  # it comes with HELO, and not with each recipient
-            self._certified = bool(tls_subject(macro("verify"), macro("cert_subject")))
+            subject = tls_subject(macro("verify"), macro("cert_subject"), macro("v"))
+            self._certified = bool(subject)
         return self._certified or bool(macro("greylist"))
 
     # ---- what was decided

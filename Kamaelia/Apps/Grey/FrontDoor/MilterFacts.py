@@ -13,10 +13,12 @@ ask by name. Here stands which ones, and what they mean to the access rules.
 >>> session.name, session.tls_subject
 ('mx.example.net', '')
 
-Rules. A certificate counts only if the mail server says that it has verified it ({verify} is OK):
-Sendmail does, if it is asked for that macro; Postfix does not know it. The mail server's list of
-macros is replaced by ours, so all that is used has to stand in one: at the stage where it is known,
-and what only the rules of the configuration want at each recipient, for that is when they look.
+Rules. A certificate counts only if the mail server has verified it. Sendmail says so ({verify} is
+OK), if it is asked for that macro, and names any other certificate, too. Postfix does not know
+{verify}, and names only those that it has verified: its {cert_subject} is enough. The mail server's
+list of macros is replaced by ours, so all that is used has to stand in one: at the stage where it
+is known, and what only the rules of the configuration want at each recipient, for that is when they
+look.
 """
 
 import re
@@ -70,7 +72,9 @@ def meet(known: Session, host: str, helo: str) -> None:
     known.name = client_name(host)
     known.helo = helo
     known.auth_user = macros.get("auth_authen", "")
-    known.tls_subject = tls_subject(macros.get("verify", ""), macros.get("cert_subject", ""))
+    known.tls_subject = tls_subject(
+        macros.get("verify", ""), macros.get("cert_subject", ""), macros.get("v", "")
+    )
     known.tls_version = macros.get("tls_version", "")
     known.local_address = local_address(macros.get("if_addr", ""), macros.get("daemon_addr", ""))
 
@@ -80,9 +84,11 @@ def local_address(if_addr: str, daemon_addr: str) -> str:
     return normal_address(if_addr) or normal_address(daemon_addr)
 
 
-def tls_subject(verify: str, cert_subject: str) -> str:
-    """The client's certificate, if somebody has verified it."""
-    return cert_subject if verify == _VERIFIED else ""
+def tls_subject(verify: str, cert_subject: str, version: str = "") -> str:
+    """The client's certificate, if somebody has verified it. version: the macro {v}."""
+    if verify == _VERIFIED or (not verify and _is_postfix(version)):
+        return cert_subject
+    return ""
 
 
 def macros_to_ask_for(*, for_rules: bool, more: Iterable[str] = ()) -> dict[Stage, tuple[str, ...]]:
@@ -101,4 +107,8 @@ def macros_to_ask_for(*, for_rules: bool, more: Iterable[str] = ()) -> dict[Stag
 def takes_progress(version: str) -> bool:
     """Whether this mail server, by its macro {v}, may be told at a recipient that it has to wait
     some more. Sendmail takes that for "yes" there; who does not say what he is may be Sendmail."""
+    return _is_postfix(version)
+
+
+def _is_postfix(version: str) -> bool:
     return version.startswith("Postfix")

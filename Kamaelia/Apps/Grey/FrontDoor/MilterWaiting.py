@@ -49,7 +49,8 @@ else:
 
 log = logging.getLogger(__name__)
 
-# Sendmail waits ten seconds for each answer, if nobody has told it more (R: of its filter).
+# Sendmail waits ten seconds for each answer, if nobody has told it more (R: of its filter). Whoever
+# has says so by `milter_patience`.
 PATIENCE_SECONDS = 8.0
 PROGRESS_SECONDS = 4.0
 DECISION_SECONDS = 120.0  # the decider has limits of its own: this is for a fault in it
@@ -167,7 +168,8 @@ class MilterWaiting(Whole):
         can = self._may_progress() or already + seconds <= self._patience
         if not can:
             log.warning(
-                "session %s: a tarpit of %d s, and its mail server waits for %d s only",
+                "session %s: a tarpit of %d s, and its mail server waits for %d s only"
+                " (milter_patience)",
                 *(self.session_id, seconds, self._patience),
             )
         if not can or not rules.enter_tarpit():

@@ -28,6 +28,7 @@ from Kamaelia.Apps.Grey.Core.Modes import (
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.Core.Types import FailMode, Policy
 from Kamaelia.Apps.Grey.FrontDoor.Admission import AdmissionRules
+from Kamaelia.Apps.Grey.FrontDoor.MilterDoor import MilterDoor
 from Kamaelia.Apps.Grey.FrontDoor.VerifyCache import VerifyCache
 
 ROOT = Path(__file__).parents[5]
@@ -73,6 +74,7 @@ DEFAULTS = {
     "socket": None,
     "socket_mode": 0o660,
     "socket_owner": "",
+    "milter_patience": 8,
     "policy_socket": None,
     "policy_socket_mode": 0o660,
     "policy_socket_owner": "",
@@ -189,6 +191,7 @@ def test_the_defaults_of_the_parts_are_the_same() -> None:
     assert (config.client_rate, config.memory_limit) == (rules.per_client_rate, rules.memory_limit)
     assert config.verify_found_lifetime == cache.parameters["found_seconds"].default
     assert config.verify_unknown_lifetime == cache.parameters["unknown_seconds"].default
+    assert config.milter_patience == inspect.signature(MilterDoor).parameters["patience"].default
 
 
 def test_the_original_settings_are_all_there() -> None:

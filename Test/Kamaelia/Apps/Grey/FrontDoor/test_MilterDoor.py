@@ -135,6 +135,7 @@ def test_without_need_nobody_is_told_more_than_an_attempt_has() -> None:
         ({}, {"greylist": "WHITE"}, True),
         ({"verify": "OK", "cert_subject": "/CN=a"}, {}, True),
         ({"verify": "FAIL", "cert_subject": "/CN=a"}, {}, False),
+        ({"cert_subject": "a"}, {}, True),  # a Postfix: it tells of none that it has not verified
     ],
 )
 def test_but_what_the_mail_server_says_for_a_client_always_is(

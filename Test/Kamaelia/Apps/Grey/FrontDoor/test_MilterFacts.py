@@ -41,7 +41,14 @@ def told(**macros: str) -> Session:
 def test_a_certificate_counts_if_the_mail_server_has_verified_it() -> None:
     assert told(verify="OK", cert_subject="/CN=a").tls_subject == "/CN=a"
     assert told(verify="FAIL", cert_subject="/CN=a").tls_subject == ""
-    assert told(cert_subject="/CN=a").tls_subject == ""  # Postfix does not say
+    assert told(cert_subject="/CN=a").tls_subject == ""
+
+
+def test_postfix_names_no_certificate_that_it_has_not_verified() -> None:
+    assert told(cert_subject="a", v="Postfix 3.7.11").tls_subject == "a"
+    assert told(verify="FAIL", cert_subject="a", v="Postfix 3.7.11").tls_subject == ""
+    assert told(cert_subject="a", v="8.17.1.9/8.17.1.9").tls_subject == ""
+    assert told(v="Postfix 3.7.11").tls_subject == ""
 
 
 def test_a_session_has_what_the_macros_say() -> None:

@@ -210,6 +210,42 @@ def test_a_tarpit_longer_than_the_mail_server_waits_cannot_be_had() -> None:
     assert kinds(asking.run(PATIENCE_SECONDS + 1)) == b"c"
 
 
+def test_a_mail_server_with_more_patience_has_longer_tarpits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asking = pit(macros=SENDMAIL, decision=only_for_waiting(), patience=25.0)
+    assert (first(asking), tarpitted(asking)) == ([], 1)
+    assert asking.run(19.0) == []  # it would take a sign of life for "yes"
+    assert kinds(asking.run(2.0)) == b"c"
+    assert tarpitted(asking) == 0
+    asking = pit(macros=SENDMAIL, decision=tarpit(25.0), patience=25.0)
+    assert kinds(asking.run(26.0)) == b"c"
+    assert not caplog.records
+    asking = pit(macros=SENDMAIL, decision=only_for_waiting(), patience=19.0)
+    (said,) = first(asking)
+    assert said.text.startswith("451 4.3.2 too many clients are kept waiting")
+    assert "a tarpit of 20 s, and its mail server waits for 19 s only (milter_patience)" in (
+        caplog.text
+    )
+
+
+def test_patience_is_for_the_look_up_and_the_tarpit_together() -> None:
+    asking = waiting(SENDMAIL, patience=25.0)
+    asking.run(10.0)
+    assert asking.answer(tarpit(15.0)) == []
+    assert kinds(asking.run(16.0)) == b"c"
+    asking = waiting(SENDMAIL, patience=25.0)
+    asking.run(10.0)
+    assert kinds(asking.answer(tarpit(16.0))) == b"c"
+    assert tarpitted(asking) == 0
+
+
+def test_postfix_has_all_the_patience_of_the_world() -> None:
+    asking = pit(patience=1.0)
+    assert kinds(asking.run(19.0)).strip(b"p") == b""
+    assert kinds(asking.run(2.0)) == b"c"
+
+
 def test_the_time_that_a_look_up_took_counts() -> None:
     asking = waiting(SENDMAIL)
     asking.run(5.0)
