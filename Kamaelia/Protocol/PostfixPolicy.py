@@ -192,9 +192,17 @@ class PolicySession(component):
 
     def _fed(self, data: bytes) -> None:
         """Something came while main slept, and nothing was under way."""
-        self._parser.receive_data(data)
+        parser = self._parser
+        parser.receive_data(data)
         self._feed.idle = False
-        if self._go_on():
+        request = parser.only_request()
+        if request is not None:  # nearly always: then this is all
+            self._made_progress = True
+            answer = self._ask(request)
+            if answer is not None:
+                self.send(answer, "outbox")
+                self._feed.idle = True
+        elif self._go_on():
             self._feed.idle = True
         elif not self._due:
             self._more = True
@@ -204,7 +212,7 @@ class PolicySession(component):
         """Answer the requests that are complete. False: one waits for its answer, or there are more
         than can be answered in one turn, or it is over."""
         parser = self._parser
-        said: list[bytes] = []
+        said = b""
         done = False
         try:
             for _ in range(REQUESTS_AT_ONCE):
@@ -216,12 +224,12 @@ class PolicySession(component):
                 answer = self._ask(request)
                 if answer is None:
                     break
-                said.append(answer)
+                said = said + answer if said else answer
         except PolicySyntaxError as error:
             log.warning("policy connection from %s closed: %s", self.peer, error)
             self._over = True
         if said:
-            self.send(said[0] if len(said) == 1 else b"".join(said), "outbox")
+            self.send(said, "outbox")
         return done
 
     def _ask(self, request: PolicyRequest) -> bytes | None:

@@ -402,11 +402,13 @@ class GreylistDecider(component):
             self.send(decision, "outbox")
             return
         addressee, boxname = asker
-        box = addressee.inboxes.get(boxname)
-        if box is None:  # no exception: all other askers need this decider
-            log.error("a decision for the box %r of %r, which there is not", boxname, addressee)
-        else:
-            box.deliver(decision)
+        try:
+            box = addressee.inboxes[boxname]
+        except KeyError:  # goes no further: all other askers need this decider
+            words = "a decision for the box %r of %r, which there is not"
+            log.error(words, boxname, addressee)  # noqa: TRY400 - what it says is all
+            return
+        box.deliver(decision)
 
     # --- those that have waited too long ---
 

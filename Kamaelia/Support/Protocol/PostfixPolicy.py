@@ -44,12 +44,36 @@ _controls = re.compile(r"[\x00-\x1f\x7f]")
 _inner_controls = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 _xtext = re.compile(rb"\+([0-9A-Fa-f]{2})")
 
+# All that Postfix 3.7 sends, in its order. A request that begins like that (nearly all do) is taken
+# apart by one expression, in half the time that it takes line by line. The last group is for what
+# later ones put behind it.
+_NAMES = (
+    *("request", "protocol_state", "protocol_name", "client_address", "client_name"),
+    *("client_port", "reverse_client_name", "server_address", "server_port", "helo_name", "sender"),
+    *("recipient", "recipient_count", "queue_id", "instance", "size", "etrn_domain", "stress"),
+    *("sasl_method", "sasl_username", "sasl_sender", "ccert_subject", "ccert_issuer"),
+    *("ccert_fingerprint", "ccert_pubkey_fingerprint", "encryption_protocol"),
+    *("encryption_cipher", "encryption_keysize", "policy_context"),
+)
+_whole = re.compile(
+    "".join(
+        [
+            f"request=({KIND})\n",
+            *(rf"{name}=(.*+)\n" for name in _NAMES[1:]),
+            r"((?:[^=\n]++=.*+\n)*+)\n",
+        ]
+    )
+).fullmatch
+_none_given = dict.fromkeys(_NAMES, "")  # a copy of it need not grow while it is filled
+
 
 class PolicySyntaxError(ProtocolError):
     """What came is no request. The text is one printable line."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: to set the field around that lock takes three times as long, and there is one of these
+# for each decision.
+@dataclass(slots=True)
 class PolicyRequest:
     """One question of Postfix's. `attributes`: as they came, also the empty ones; in no order."""
 
@@ -118,6 +142,25 @@ class PolicyParser:
             self._searched -= at
             data = (rest[at:] if at else rest) + data
         self._buffer = data
+
+    def only_request(self) -> PolicyRequest | None:
+        """The next request, if it is all that waits here and looks as Postfix's do nowadays; None:
+        next_request() knows. In half the time."""
+        buffer = self._buffer
+        if self._at or not buffer.endswith(b"\n\n") or len(buffer) - 2 > self._limit:
+            return None
+        found = _whole(buffer.decode("utf-8", "backslashreplace"))
+        if found is None or len(buffer.translate(None, _CONTROLS)) != len(buffer):
+            return None
+        self._buffer = b""
+        self._searched = 0
+        values = found.groups()
+        given = _none_given.copy()
+        given.update(zip(_NAMES, values, strict=False))  # but for the last group
+        for line in values[-1].split("\n")[:-1]:
+            name, _, value = line.partition("=")
+            given.setdefault(name, value)
+        return PolicyRequest(given)
 
     def next_request(self) -> PolicyRequest | None:
         """The next request; None: more bytes are needed.

@@ -88,7 +88,7 @@ def with_triplet(
         pass_seconds, renew = policy.pass_seconds, rules.renew_seconds
     else:
         renew = Lifetimes(0, pass_seconds).renew_seconds
-    if rules.lifetimes.is_over(record, now) or _was_for_once(record, pass_seconds, now):
+    if rules.lifetimes.is_over(record, now) or (pass_seconds <= 0 and _was_for_once(record, now)):
         return _begin_again(triplet, record, delay, now)
     if record.passed_at is not None:
         # Most mail is from those: no row for a pass that is as good as new.
@@ -135,10 +135,10 @@ def without_store(triplet: Triplet, policy: Policy, delay: int | None = None) ->
     return Decision(Verdict.DEFER, Reason.STORE_FAILED, delay, triplet)
 
 
-def _was_for_once(record: Record, pass_seconds: int, now: int) -> bool:
+def _was_for_once(record: Record, now: int) -> bool:
     """Without auto-whitelisting a pass of earlier is not honoured; one of this second is, for the
     other decisions about the same mail."""
-    return pass_seconds <= 0 and record.passed_at is not None and now > record.passed_at
+    return record.passed_at is not None and now > record.passed_at
 
 
 def _begin_again(triplet: Triplet, record: Record, delay: int, now: int) -> Decision:

@@ -41,6 +41,8 @@ def network_of(address: str, prefix4: int, prefix6: int) -> str:
         if len(address) > _LONGEST_ADDRESS:
             return fold_address(address)
         return _network_of(address, prefix4, prefix6)
+    if prefix4 == 24:  # as nearly everywhere: then it is all of the text but its end
+        return f"{address[: address.rindex('.')]}.0/24"
     return _network_of_ipv4(number, prefix4)
 
 

@@ -56,20 +56,22 @@ class _Client:
 
     __slots__ = ("allowed", "helos", "network", "triples")
 
-    def __init__(self, address: str, policy: Policy) -> None:
+    def __init__(self, address: str, policy: Policy, has_lists: bool) -> None:
         self.allowed: Decision | None = None
+        self.triples: Sequence[TripleRule] = ()
+        self.helos: Sequence[HeloRule] = ()
+        self.network = network_of(address, policy.prefix4, policy.prefix6)
+        if has_lists:
+            self._look_up(address, policy)
+
+    def _look_up(self, address: str, policy: Policy) -> None:
         if address in policy.allowed_senders:
             self.allowed = _ALLOWED_SENDER
         elif address in policy.allowed_sender_nets:
             self.allowed = _ALLOWED_NETWORK
-        self.network = network_of(address, policy.prefix4, policy.prefix6)
-        # Most clients are new, and most lists empty.
-        self.triples: Sequence[TripleRule] = policy.whitelisted_triples
-        if self.triples:
-            self.triples = [rule for rule in self.triples if address in rule.networks]
-        self.helos: Sequence[HeloRule] = policy.nonstandard_triples
-        if self.helos:
-            self.helos = [rule for rule in self.helos if address in rule.networks]
+        triples, helos = policy.whitelisted_triples, policy.nonstandard_triples
+        self.triples = [rule for rule in triples if address in rule.networks]
+        self.helos = [rule for rule in helos if address in rule.networks]
 
 
 class Rules:
@@ -80,6 +82,7 @@ class Rules:
         "_authenticated_may",
         "_clients",
         "_domains",
+        "_has_lists",
         "_normalise",
         "lifetimes",
         "policy",
@@ -94,6 +97,12 @@ class Rules:
         self._normalise = policy.normalise_senders
         self._authenticated_may = not policy.greylist_authenticated
         self._clients: dict[str, _Client] = {}
+        self._has_lists = bool(  # most clients are new, and most lists empty
+            policy.allowed_senders
+            or policy.allowed_sender_nets
+            or policy.whitelisted_triples
+            or policy.nonstandard_triples
+        )
 
     def without_record(self, attempt: Attempt) -> Decision | None:
         """The decision if it does not depend on earlier attempts, else None."""
@@ -138,7 +147,7 @@ class Rules:
         return (self._clients.get(address) or self._client(address)).network
 
     def _client(self, address: str) -> _Client:
-        client = _Client(address, self.policy)
+        client = _Client(address, self.policy, self._has_lists)
         if len(address) <= TEXT_LIMIT:
             if len(self._clients) >= MOST_CLIENTS:
                 self._clients.clear()  # all at once: no bookkeeping for those that stay

@@ -131,7 +131,7 @@ class DoorRules:
         self._peek_bytes = peek_bytes
         self._ids = 0
         # Lines of the present second: under load many messages come through for one reason.
-        self._lines: dict[tuple[object, str], bytes] = {}
+        self._lines: dict[tuple[int, str, str], bytes] = {}
         self._lines_until = 0.0
         self._local: tuple[int, Local] = (-1, (0, 0, 1, 1, 0))
         self._complaints = Seldom(60.0)
@@ -185,9 +185,10 @@ class DoorRules:
         """X-Greylist of a message whose recipients waited so many seconds at the most; empty if it
         is to have none. last: the decision on the last of them. address: that the client came
         to."""
-        key: tuple[object, str] | None
+        key: tuple[int, str, str] | None
         if last is None or last.ruling is None:
-            key = (waited or (last and last.reason), address)
+            # Not the reason itself: an Enum's hash takes longer than all the rest of this.
+            key = (waited, last.reason._value_ if last is not None else "", address)
         elif last.ruling.report:
             return header_line(HEADER, last.ruling.report)
         else:
@@ -196,8 +197,10 @@ class DoorRules:
         if not self._lines_until - 1 <= now < self._lines_until:
             self._lines.clear()
             self._lines_until = now // 1 + 1
-        elif key in self._lines:
-            return self._lines[key]
+        elif key is not None:
+            line = self._lines.get(key)
+            if line is not None:
+                return line
         line = self._make_report(waited, last, address, now)
         if key is not None:
             self._lines[key] = line

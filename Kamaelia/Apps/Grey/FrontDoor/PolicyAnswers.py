@@ -110,6 +110,7 @@ def _next_given(rules: DoorRules, letter: Letter, ruling: Ruling | None) -> byte
     return b""
 
 
+@lru_cache(maxsize=512)  # X-Greylist of this second comes again with the next message
 def prepended(line: bytes) -> bytes:
     """The answer that lets in and gives the message a header: the line as it would stand in it.
     Postfix wants it unfolded; what it does not take in one line is cut."""

@@ -23,7 +23,9 @@ A decider whose decisions are written to a file::
 How does it work?
 -----------------
 The file is written in a thread, with one write for all that came within ``gather_seconds``: a
-thread that woke for each line would cost more than the line. If the disk is full or the file gone
+thread that woke for each line would cost more than the line. The line of an ordinary decision is
+made when it comes, in the turn of who decides: as much work as to hand it to the thread, and there
+it would be done with the interpreter that the mail needs. If the disk is full or the file gone
 wrong, that is said once a minute in the program's own log, and mail flows on. The file is opened
 again when it was moved away (log rotation). With ``as_json`` its lines are JSON objects. Without a
 file the lines go to a logger, whose records have the event itself as their ``event``.
@@ -41,6 +43,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from Axon.AtOnce import act_at_once
 from Axon.ThreadedComponent import threadedcomponent
 from Kamaelia.Apps.Grey.Core.Outcome import Outcome
 from Kamaelia.Apps.Grey.Core.Types import (
@@ -50,7 +53,7 @@ from Kamaelia.Apps.Grey.Core.Types import (
     MessageAttempt,
     MessageDecision,
 )
-from Kamaelia.Apps.Grey.Watch.Overflowing import WAITING_LINES, Overflowing
+from Kamaelia.Apps.Grey.Watch.Overflowing import Overflowing
 
 log = logging.getLogger(__name__)
 mail_log = logging.getLogger("kamaelia-grey.mail")
@@ -96,8 +99,12 @@ def line_of(event: Decided | Outcome) -> str:
     if not isinstance(event, Decided):
         return _message(event)
     attempt, decision = event.attempt, event.decision
-    if isinstance(attempt, MessageAttempt) or isinstance(decision, MessageDecision):
-        return _either(event.now, fields_of(event), as_json=False)
+    if isinstance(attempt, Attempt) and isinstance(decision, Decision):
+        return _decision(attempt, decision, event.now)
+    return _either(event.now, fields_of(event), as_json=False)
+
+
+def _decision(attempt: Attempt, decision: Decision, now: float) -> str:
     more = ""
     if decision.ruling is not None or decision.key_kind or decision.would is not None:
         more = "".join(f" {name}={escaped(value)}" for name, value in _more(decision))
@@ -113,7 +120,7 @@ def line_of(event: Decided | Outcome) -> str:
         session, client, helo = escaped(session), escaped(client), escaped(helo)
         sender, recipient = escaped(sender), escaped(recipient)
     return (
-        f"{_stamp(event.now)} event=decision session={session} client={client} helo={helo}"
+        f"{_stamp(now)} event=decision session={session} client={client} helo={helo}"
         f" from={sender} to={recipient}"
         f" verdict={decision.verdict._value_} reason={decision.reason._value_}"
         f" wait={decision.wait_seconds} waited={decision.waited_seconds}{more}"
@@ -203,7 +210,7 @@ def _is_silent(event: Decided | Outcome) -> bool:
     return ruling is not None and ruling.nolog
 
 
-def _tell_rules(events: list[Decided | Outcome]) -> None:
+def _tell_rules(events: list[Decided | Outcome | str]) -> None:
     for event in events:
         if isinstance(event, Decided) and event.decision.ruling is not None:
             session = escaped(_session(event.attempt))
@@ -248,7 +255,7 @@ class MailLog(threadedcomponent):
     "kamaelia-grey.mail"."""
 
     Inboxes = {
-        "inbox": "Decided or Outcome: what to write down",
+        "inbox": "Decided or Outcome: what to write down; acted on at once",
         "control": "producerFinished or shutdownMicroprocess: write what arrived, then end",
     }
     Outboxes = {
@@ -264,41 +271,78 @@ class MailLog(threadedcomponent):
         *,
         as_json: bool = False,
     ) -> None:
-        super().__init__(queuelengths=WAITING_LINES)
+        super().__init__()
         self._as_json = as_json
         self._gather_seconds = gather_seconds
         self._path = path
         self._monotonic = monotonic
         self._fd = -1
         self._next_alarm = 0.0
-        self._overflow = Overflowing()
-        self.inboxes["inbox"].q = self._overflow
+        self._makes_lines = path is not None and not as_json
+        # Lines, and the events that are none yet: between the threads, without the agent's help.
+        self._overflow: Overflowing[Decided | Outcome | str] = Overflowing()
+        self._rests = False  # the thread sleeps until something comes
+        act_at_once(self, "inbox", self._take)
+
+    # ---- in the turn of who tells
+
+    def _take(self, event: Decided | Outcome) -> None:
+        if (
+            self._makes_lines
+            and isinstance(event, Decided)
+            and isinstance(event.attempt, Attempt)
+            and isinstance(event.decision, Decision)
+            and event.decision.ruling is None
+        ):
+            self._overflow.append(_decision(event.attempt, event.decision, event.now))
+        else:
+            self._overflow.append(event)
+        if self._rests:
+            self._rests = False
+            self._axon_something.set()
+
+    # ---- in the thread
 
     def main(self) -> None:
         stop: object = None
         try:
             while stop is None:
-                stop = self.told_to_stop()
-                events = list(self.Inbox("inbox"))
-                if rules_log.isEnabledFor(logging.DEBUG):
-                    _tell_rules(events)
-                if self._path is None:
-                    self._tell(events)
-                elif events or self._overflow.lost:
-                    self._write(self._lines_of(events))
-                if stop is None and not self.anyReady():
-                    self.pause()
-                    if not self.dataReady("control"):
-                        time.sleep(self._gather_seconds)
+                stop = self.told_to_stop()  # what came before it is there already
+                came = self._overflow
+                events = [came.popleft() for _ in range(len(came))]
+                if events or came.lost:
+                    self._note(events)
+                if stop is None:
+                    self._rest()
         finally:
             self._close()
         self.send(stop, "signal")
 
-    def _lines_of(self, events: list[Decided | Outcome]) -> list[str]:
+    def _rest(self) -> None:
+        self._rests = True  # said first, then looked: nothing comes unnoticed
+        if not (self._overflow or self.dataReady("control")):
+            self.pause()
+        self._rests = False
+        # Also when more has come meanwhile: else a busy log would write each line by itself.
+        if not self.dataReady("control"):
+            self.pause(self._gather_seconds)
+
+    def _note(self, events: list[Decided | Outcome | str]) -> None:
+        if rules_log.isEnabledFor(logging.DEBUG):
+            _tell_rules(events)
+        if self._path is None:
+            self._tell(events)
+        else:
+            self._write(self._lines_of(events))
+
+    def _lines_of(self, events: list[Decided | Outcome | str]) -> list[str]:
         as_json = self._as_json
         one = json_of if as_json else line_of
         lines: list[str] = []
         for event in events:
+            if isinstance(event, str):
+                lines.append(event)
+                continue
             if not _is_silent(event):
                 lines.append(one(event))
             lines += words_of(event, as_json=as_json)
@@ -306,9 +350,10 @@ class MailLog(threadedcomponent):
             lines.append(self._loss())
         return lines
 
-    def _tell(self, events: list[Decided | Outcome]) -> None:
+    def _tell(self, events: list[Decided | Outcome | str]) -> None:
         """To the logger, whose lines have a time of their own."""
         for event in events:
+            assert not isinstance(event, str)  # noqa: S101 - lines are made for a file only
             if not _is_silent(event):
                 line = line_of(event).partition(" ")[2]
                 mail_log.info("%s", line, extra={"event": event})

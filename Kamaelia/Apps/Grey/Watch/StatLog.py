@@ -149,7 +149,7 @@ class StatLog(threadedcomponent):
         self._next_start = 0.0
         self._next_alarm = 0.0
         self._truncate = self._target.kind == "truncate"
-        self._overflow = Overflowing()
+        self._overflow: Overflowing[Decided | Outcome] = Overflowing()
         self.inboxes["inbox"].q = self._overflow
 
     def main(self) -> None:

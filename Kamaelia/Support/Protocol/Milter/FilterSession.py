@@ -175,11 +175,14 @@ class FilterSession:
 
     def macro(self, name: str) -> str:
         """What the MTA has said last of this macro, a name without braces; "" if it has not."""
-        macros, raw = self._macros, name.encode("utf-8", "backslashreplace")
+        macros = self._macros
+        if not macros:
+            return ""
+        raw = name.encode("utf-8", "backslashreplace")
         for stage in _LATEST_FIRST:
-            values = macros.get(stage)
-            if values is None:
+            if stage not in macros:  # as most are, and with each recipient four are asked for
                 continue
+            values = macros[stage]
             if type(values) is bytes:
                 # Most of what is asked for is not there. Where it is may be in a value, which is
                 # what a stranger said: only after a look at all it is known to be a name.
@@ -266,8 +269,9 @@ class FilterSession:
 
     def _forget(self, stages: tuple[bytes, ...]) -> None:
         macros = self._macros
-        for stage in stages:
-            macros.pop(stage, None)
+        if macros:
+            for stage in stages:
+                macros.pop(stage, None)
 
 
 @lru_cache(maxsize=64)  # one connection's offer is like the other's

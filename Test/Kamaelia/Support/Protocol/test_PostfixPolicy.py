@@ -24,6 +24,16 @@ WIRE = KIND + (
     b"client_name=unknown\ninstance=7b.65a.1.0\nsize=0\npolicy_context=\nnew_in_2040=yes\n\n"
 )
 
+# All of what Postfix 3.7 sends, in its order.
+ALL = [
+    *("request", "protocol_state", "protocol_name", "client_address", "client_name"),
+    *("client_port", "reverse_client_name", "server_address", "server_port", "helo_name", "sender"),
+    *("recipient", "recipient_count", "queue_id", "instance", "size", "etrn_domain", "stress"),
+    *("sasl_method", "sasl_username", "sasl_sender", "ccert_subject", "ccert_issuer"),
+    *("ccert_fingerprint", "ccert_pubkey_fingerprint", "encryption_protocol"),
+    *("encryption_cipher", "encryption_keysize", "policy_context"),
+]
+
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=20)
 names = texts.filter(lambda name: name and "=" not in name and name != "request")
 
@@ -49,6 +59,96 @@ def test_what_postfix_asks_is_read() -> None:
 def test_an_empty_value_and_a_missing_line_say_the_same() -> None:
     (request,) = parsed(WIRE)
     assert request["queue_id"] == request["ccert_subject"] == ""
+
+
+def usual(*values: bytes) -> bytes:
+    """A request of Postfix's, in which these are the first values."""
+    given = [b"smtpd_access_policy", *values, *[b""] * len(ALL)]
+    lines = [name.encode() + b"=" + value for name, value in zip(ALL, given, strict=False)]
+    return b"\n".join([*lines, b"", b""])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.binary(max_size=12).filter(lambda value: b"\n" not in value), max_size=28))
+def test_what_postfix_sends_means_the_same_read_at_once_and_line_by_line(
+    values: list[bytes],
+) -> None:
+    wire = usual(*values)
+    parser = PolicyParser()
+    parser.receive_data(wire)
+    at_once = parser.only_request()
+    if any(byte < 32 or byte == 127 for value in values for byte in value):
+        assert at_once is None
+        assert len(parser) == len(wire)  # it is there for next_request
+    else:
+        assert at_once == PolicyRequest.parse(wire[:-2])
+        assert not len(parser)
+        assert parser.only_request() is parser.next_request() is None
+
+
+def test_what_postfix_sends_is_read_at_once() -> None:
+    parser = PolicyParser(len(usual()) - 2)
+    parser.receive_data(usual())
+    request = parser.only_request()
+    assert request is not None
+    assert list(request.attributes) == ALL
+
+
+def test_what_a_later_one_has_put_behind_it_is_read_at_once_too() -> None:
+    wire = usual()[:-1] + b"mail_version=3.9=x\nnew=\nnew=2\nsender=c@d\n\n"
+    parser = PolicyParser()
+    parser.receive_data(wire)
+    request = parser.only_request()
+    assert request == PolicyRequest.parse(wire[:-2])
+    assert request is not None
+    assert (request["mail_version"], request["new"], request["sender"]) == ("3.9=x", "", "")
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        usual()[:-1],
+        usual() * 2,
+        usual() + b"request",
+        usual().replace(b"stress=\n", b""),
+        usual().replace(b"stress=\n", b"stress\n"),
+        usual().replace(b"stress=\n", b"stress=\nstress=\n"),
+        usual().replace(b"stress=\n", b"stress=\nnew=\n"),
+        usual()[:-1] + b"new\n\n",
+        usual()[:-1] + b"=new\n\n",
+        usual().replace(b"smtpd_", b""),
+        WIRE,
+        b"\n\n",
+    ],
+)
+def test_what_is_more_or_less_than_one_such_request_is_not_read_at_once(wire: bytes) -> None:
+    parser = PolicyParser()
+    parser.receive_data(wire)
+    assert parser.only_request() is None
+    assert len(parser) == len(wire)
+
+
+def test_what_is_too_long_is_not_read_at_once() -> None:
+    parser = PolicyParser(len(usual()) - 3)
+    parser.receive_data(usual())
+    assert parser.only_request() is None
+    with pytest.raises(PolicySyntaxError, match="a request of more than"):
+        parser.next_request()
+
+
+def test_the_last_of_several_may_be_read_at_once_when_more_comes() -> None:
+    parser = PolicyParser()
+    parser.receive_data(WIRE + usual())
+    assert parser.next_request() is not None
+    assert parser.only_request() is None  # its beginning is in the middle of what is kept
+    parser.receive_data(b"")
+    assert parser.only_request() is not None
+    parser.receive_data(usual()[:9])
+    assert parser.next_request() is None
+    parser.receive_data(usual()[9:])
+    assert parser.only_request() is not None
+    parser.receive_data(usual()[:9])
+    assert parser.next_request() is None
 
 
 @pytest.mark.parametrize("size", [1, 7, 300, 10_000])

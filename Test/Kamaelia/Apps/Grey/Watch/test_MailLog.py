@@ -274,6 +274,30 @@ def test_without_a_file_the_lines_go_to_a_logger(caplog: pytest.LogCaptureFixtur
     assert caplog.messages == [line.partition(" ")[2] for line in (DECIDED_LINE, line_of(percent))]
 
 
+def test_the_line_of_an_ordinary_decision_is_made_when_it_comes(tmp_path: Path) -> None:
+    worded = Decided(
+        ATTEMPT, Decision(Verdict.DEFER, Reason.NEW, 60, ruling=Ruling(Action.GREYLIST)), 0.0
+    )
+    for log, kept in (
+        (MailLog(tmp_path / "x"), [DECIDED_LINE, worded, OUTCOME]),
+        (MailLog(tmp_path / "x", as_json=True), [DECIDED, worded, OUTCOME]),
+        (MailLog(), [DECIDED, worded, OUTCOME]),
+    ):
+        for event in (DECIDED, worded, OUTCOME):
+            log.inboxes["inbox"].deliver(event)
+        assert list(log._overflow) == kept
+
+
+def test_who_rests_is_woken_by_the_next_event_and_by_no_other(tmp_path: Path) -> None:
+    log = MailLog(tmp_path / "x")
+    log._rests = True
+    log.inboxes["inbox"].deliver(DECIDED)
+    assert log._axon_something.is_set()
+    log._axon_something.clear()
+    log.inboxes["inbox"].deliver(DECIDED)
+    assert not log._axon_something.is_set()
+
+
 def test_without_events_no_file_is_made(tmp_path: Path) -> None:
     path = tmp_path / "grey.log"
     write(MailLog(path), [])
