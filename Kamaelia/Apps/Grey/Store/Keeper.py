@@ -28,6 +28,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 from Kamaelia.Apps.Grey.Core.Merge import merge
@@ -58,7 +59,7 @@ from Kamaelia.Apps.Grey.Store.SweepTimes import GRACE_SECONDS, SweepTimes
 log = logging.getLogger(__name__)
 
 UNWRITTEN_LIMIT = 100_000
-WRITE_LIMIT = 500  # records a transaction: 10 ms, for queries wait for it; but of many an eighth,
+WRITE_LIMIT = 2000  # records a transaction: 20 ms, for queries wait for it; but of many an eighth,
 WRITE_MOST = 4000  # up to this, so that more are written than come
 SWEEP_SLICE = 500  # rows a turn: a few milliseconds, no request notices
 LOAD_SLICE = 1000
@@ -70,6 +71,7 @@ _FOR_EVER = 2**40  # seconds
 _FIRST_SEEN: Final = 5  # where `news_of` puts it
 _PASSED_AT: Final = 7
 _END: Final = object()
+_in_order = itemgetter(1, 2, 3)  # as the table has them: network, sender, recipient
 
 
 class Backoff:
@@ -107,7 +109,7 @@ class StoreKeeper:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         sweep_interval: float = 600.0,
-        gather_seconds: float = 0.05,
+        gather_seconds: float = 0.25,
         grey_records: int = GREY_RECORDS,
         shared: bool = False,
         log_expired: bool = False,
@@ -192,7 +194,7 @@ class StoreKeeper:
                 news = list(islice(self._unwritten.values(), count))
                 for network, at in self._to_forget.items():
                     self._forget_in(store, network, at)
-                store.merge_all(news)
+                store.merge_all(sorted(news, key=_in_order))  # neighbours share pages
         except StoreError as error:
             self._writing.failed(self._monotonic())
             self._failed(store, error)

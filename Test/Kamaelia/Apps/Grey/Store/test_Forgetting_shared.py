@@ -164,7 +164,7 @@ def test_what_waits_to_be_written_does_not_bring_it_back(
         [Remember(key(1), OLD), Remember(key(2), GREY), Remember(key(4, THERE), OLD)]
     )
     one.keeper.serve([Forget(HERE)])
-    assert other.later(0.06) == [Elsewhere(HERE, NOW)]
+    assert other.later(0.26) == [Elsewhere(HERE, NOW)]
     with closing(SqliteStore(path)) as store:
         assert {triplet for triplet, _ in store.scan()} == {key(2), key(3, THERE), key(4, THERE)}
 
