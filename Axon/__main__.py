@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 viewer.tree()
             case _:
                 viewer.top(options.interval, options.n)
+        sys.stdout.flush()  # in here: to a pipe nothing was written before
     except ViewError as error:
         print(f"axon: {error}", file=sys.stderr)  # noqa: T201 - the command line
         return 1
