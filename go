@@ -7,7 +7,7 @@
 Needs Python 3.11 or newer and nothing else. The first run makes a virtual environment in .venv
 beside this file (GREY_VENV=/some/folder moves it) and installs the project there; later runs start
 at once, until pyproject.toml or the Python changes. On Debian and its like, as root, it also
-installs the missing Debian packages: Python's venv, and for `test` the mail programs it talks to.
+installs the missing Debian packages: Python's venv, and for `test` the programs that it uses.
 Mail servers that Debian allows only one of are not installed, but unpacked below .venv.
 """
 
@@ -33,7 +33,7 @@ PYTHON = VENV / "bin" / "python"
 # Each says for which pyproject.toml and Python the environment was made ready.
 STAMPS = [VENV / "go-test.stamp", VENV / "go-run.stamp"]
 SERIES = "{}.{}".format(*sys.version_info)
-# Programs the tests talk to, and the Debian packages that hold them.
+# Programs the tests use, and the Debian packages that hold them.
 PEERS = {
     "postfix": "postfix",
     "swaks": "swaks",
@@ -48,12 +48,18 @@ PEERS = {
     "postgrey": "postgrey",
     "miltertest": "miltertest",
     "ip": "iproute2",
+    # gcc without its recommendations has no headers; the browser's driver needs libatomic1.
+    "cc": "gcc libc6-dev libatomic1",
+    "groff": "groff-base",
+    "npm": "npm",  # for the mails of prepare_corpus()
 }
 # Debian has one mail server installed at a time; of these packages the files are enough
 # (Test/Peers/world.py runs them), and each has the program that is named here.
 UNPACKED = {
     "exim4-daemon-light": "usr/sbin/exim4",
+    "libsasl2-modules": "usr/share/doc/libsasl2-modules/copyright",  # ways to log in, to sendmail
     "opensmtpd": "usr/sbin/smtpd",
+    "sasl2-bin": "usr/sbin/saslpasswd2",
     "sendmail-bin": "usr/libexec/sendmail/sendmail",
     "slapd": "usr/sbin/slapd",
     "spamd": "usr/sbin/spamd",
@@ -196,7 +202,7 @@ def prepare_corpus() -> None:
 def prepare_peers() -> list:
     """Install the real programs the tests talk to, where we may; return those still missing."""
     if missing_peers() and apt_works():
-        apt_install([PEERS[name] for name in missing_peers()])
+        apt_install(" ".join(PEERS[name] for name in missing_peers()).split())
     if missing_unpacked() and apt_works():
         apt_unpack(missing_unpacked())
     missing = missing_peers() + missing_unpacked()
@@ -267,12 +273,13 @@ def test(arguments: list) -> int:
     # need it as usual.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare("[test]")
-    prepare_corpus()
     missing = prepare_peers()  # some go into the folder that prepare() empties
+    prepare_corpus()  # with npm, which is one of them
     os.environ["PATH"] = os.pathsep.join([str(VENV / "bin"), SYSTEM_PATH])
     # Programs are started a thousand times: compiled once, each of them starts in half the time.
     # Containers tend to have Python keep nothing, so it is kept where we may write.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("PYTHONUNBUFFERED", None)  # it would hide what is left unwritten at an end
     os.environ["PYTHONPYCACHEPREFIX"] = str(VENV / "pycache")
     if arguments:
         return run(PYTHON, "-m", "pytest", *arguments)

@@ -4,6 +4,7 @@ import ast
 import importlib.machinery
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -284,6 +285,46 @@ def test_a_server_that_could_not_be_unpacked_is_missing(
 def test_the_tests_look_for_the_servers_where_they_were_unpacked(go: ModuleType) -> None:
     assert go.UNPACKED == UNPACKED
     assert go.UNPACKED_INTO.relative_to(go.VENV) == PEERS.relative_to(sys.prefix)
+
+
+def test_a_program_may_take_several_packages(
+    go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(go, "apt_works", lambda: True)
+    monkeypatch.setattr(go, "missing_peers", lambda: ["cc", "ip"])
+    monkeypatch.setattr(go, "missing_unpacked", list)
+    monkeypatch.setattr(go, "apt_install", seen.append)
+    assert go.prepare_peers() == ["cc", "ip"]
+    assert seen == [["gcc", "libc6-dev", "libatomic1", "iproute2"]]
+
+
+def test_whatever_a_test_needs_is_installed_by_the_set_up(go: ModuleType) -> None:
+    brought = {"sh", "smtp-sink", "smtp-source"}  # the last two by postfix
+    here = Path(__file__)
+    for path in here.parent.rglob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        for marked in re.findall(r"mark\.needs\(([^)]*)\)", text) if path != here else ():
+            wanted = set(re.findall(r'"([^"]+)"', marked)) - {"no-such-program"}
+            assert wanted <= {*go.PEERS, *go.UNPACKED, *brought}, path
+
+
+def test_the_programs_are_there_before_they_fetch_anything(
+    go: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def peers() -> list[str]:
+        steps.append("programs")
+        return []
+
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # test() extends it
+    monkeypatch.setattr(go, "prepare", lambda _: steps.append("environment"))
+    monkeypatch.setattr(go, "prepare_peers", peers)
+    monkeypatch.setattr(go, "prepare_corpus", lambda: steps.append("mails"))
+    monkeypatch.setattr(go, "run", lambda *_: 0)
+    assert go.test(["-q"]) == 0
+    assert steps == ["environment", "programs", "mails"]
 
 
 @pytest.mark.parametrize(("in_ci", "failed"), [(True, ["missing postfix"]), (False, [])])

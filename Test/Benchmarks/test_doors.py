@@ -142,6 +142,7 @@ DOORS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.needs("cc")
 @DOORS
 def test_strangers_are_all_different_and_counted_to_the_last(
     generator: Path, served: Served, options: tuple[str, ...]
@@ -155,6 +156,7 @@ def test_strangers_are_all_different_and_counted_to_the_last(
         assert len(seen) == 100
 
 
+@pytest.mark.needs("cc")
 @DOORS
 def test_friends_are_introduced_and_known_from_then_on(
     generator: Path, served: Served, options: tuple[str, ...]
@@ -170,6 +172,7 @@ def test_friends_are_introduced_and_known_from_then_on(
         assert 0 < known["p50_ms"] <= known["p99_ms"] <= known["max_ms"]
 
 
+@pytest.mark.needs("cc")
 def test_an_answer_that_does_not_belong_there_is_an_error(generator: Path) -> None:
     with listening(policy_service) as (where, _):
         outcome = load(generator, where, "-m", "known", "-n", "5")
@@ -183,6 +186,7 @@ def test_an_answer_that_does_not_belong_there_is_an_error(generator: Path) -> No
         assert (outcome["done"], outcome["first_error"]) == (0, "closed by the greylister")
 
 
+@pytest.mark.needs("cc")
 @pytest.mark.parametrize("served", [policy_service, milter])
 def test_idle_connections_are_held_until_they_are_let_go(
     generator: Path, tmp_path: Path, served: Served

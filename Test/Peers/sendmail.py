@@ -105,4 +105,15 @@ class Sendmail(Peer):
 
     def said(self) -> str:
         traffic = self.world.path(TRAFFIC)
-        return super().said() + (traffic.read_text("latin-1") if traffic.exists() else "")
+        heard = by_process(traffic.read_text("latin-1")) if traffic.exists() else ""
+        return super().said() + heard
+
+
+def by_process(traffic: str) -> str:
+    """What all its processes wrote into one file, with the lines of each together."""
+
+    def process(line: str) -> int:
+        number = line.partition(" ")[0]
+        return int(number) if number.isdecimal() else 0
+
+    return "\n".join(sorted(traffic.split("\n"), key=process))

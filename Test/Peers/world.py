@@ -34,7 +34,9 @@ PEERS = Path(sys.prefix) / "peers"  # where `go` unpacks them
 # As in `go`: the package, a folder below PEERS, and the program that must be there.
 UNPACKED = {
     "exim4-daemon-light": "usr/sbin/exim4",
+    "libsasl2-modules": "usr/share/doc/libsasl2-modules/copyright",  # ways to log in, to sendmail
     "opensmtpd": "usr/sbin/smtpd",
+    "sasl2-bin": "usr/sbin/saslpasswd2",
     "sendmail-bin": "usr/libexec/sendmail/sendmail",
     "slapd": "usr/sbin/slapd",
     "spamd": "usr/sbin/spamd",

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from Test.Kamaelia.Apps.Grey.support import RCPT, STRANGER, Client, FakeServer
+from Test.System.processes import is_running
 
 ROOT = Path(__file__).parents[4]
 SECONDS = 20
@@ -69,7 +70,7 @@ def pid_in(folder: Path) -> int:
 
 
 def is_gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists()
+    return not is_running(pid)  # who takes note of its end is not for us to say
 
 
 @pytest.mark.parametrize("workers", [1, 2])
