@@ -13,12 +13,15 @@ Example Usage
     findings = real_servers(config)  # asks the real mail servers; takes seconds at the most
 
 Rules. Problems keep the program from starting, and a changed file from being taken; each names the
-setting and the cure. Warnings are for what may get better by itself, such as a server that is down.
+setting and the cure. Warnings are for what may get better by itself, such as a server that is down,
+and for what costs no mail.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import stat
 import time
 from collections.abc import Callable
@@ -34,7 +37,9 @@ from Kamaelia.Apps.Grey.FrontDoor.RelayCheck import Findings
 from Kamaelia.Apps.Grey.Lookups.Others import missing
 from Kamaelia.Apps.Grey.PidFile import PidFileError, check_folder, running_pid
 from Kamaelia.Apps.Grey.Privileges import PrivilegeError, found
+from Kamaelia.Apps.Grey.Watch.StatLog import Target
 
+RUN_FOLDERS = (Path("/run"), Path("/var/run"))
 ASK_SECONDS = 5.0  # for each real mail server
 # A change of these makes it another question whether the real mail server relays.
 _ABOUT_SERVERS = (
@@ -60,6 +65,7 @@ def surroundings(config: Config) -> list[str]:
         ("big_senders_file", config.big_senders_file),
     )
     problems = [text for setting, path in named if path for text in _folder(setting, path)]
+    problems += _database_file(config.database)
     tries: tuple[Callable[[], object], ...] = (
         lambda: certificates_of(config),
         lambda: backend_context(config.backend_tls.value, config.backend_tls_ca),
@@ -118,6 +124,24 @@ def pid_folder(config: Config) -> list[str]:
     return []
 
 
+def is_service_managers(config: Config) -> bool:
+    """Whether the folder of the pid file is none of root, who looks at it: systemd makes those of
+    a unit (RuntimeDirectory), and gives them to the user as whom it starts the program."""
+    if config.pid_file is None or config.user or os.geteuid() != 0:
+        return False
+    folder = config.pid_file.absolute().parent
+    if not any(run in folder.parents for run in RUN_FOLDERS):
+        return False
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    is_ours_alone = not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid != 0 and is_ours_alone
+
+
 def _folder(setting: str, path: Path) -> list[str]:
     folder = path.absolute().parent
     try:
@@ -129,6 +153,54 @@ def _folder(setting: str, path: Path) -> list[str]:
     if not os.access(folder, os.W_OK | os.X_OK):
         return [f"{setting} = {path}: this user may not write in {folder}"]
     return []
+
+
+def _database_file(path: Path) -> list[str]:
+    """What keeps this user from one that is there: root has tried it out before, for instance."""
+    return [
+        f"database = {path}: user {_us()} may not write {file}: chown {_us()} {file}"
+        for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm"))
+        if os.access(file, os.F_OK) and not os.access(file, os.R_OK | os.W_OK)
+    ]
+
+
+def _us() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def rereadable(config: Config, path: Path | None) -> list[str]:
+    """The files that root alone may read: the start is well, and each reload fails."""
+    lists = (*config.postgrey_whitelist_clients, *config.postgrey_whitelist_recipients)
+    return [
+        f"{file}: user {_us()} may not read it, so no reload will work: chmod or chown it"
+        for file in (path, *lists)
+        if file is not None and not os.access(file, os.R_OK)
+    ]
+
+
+def logs(config: Config) -> list[str]:
+    """The logs that this user cannot write. They cost lines, and no mail: the program starts, and
+    says by itself what is wrong."""
+    named = [
+        ("greylist_log =", config.greylist_log),
+        ("greylist_debuglog =", config.greylist_debuglog),
+    ]
+    odd = []
+    if config.definitions.stat is not None:
+        target = Target.parse(config.definitions.stat[0])
+        path = Path(target.where)
+        if target.kind != "program":
+            named.append(("stat", path))
+            if not os.access(path, os.F_OK):
+                odd += [text.replace(" =", "", 1) for text in _folder("stat", path)]
+    return odd + [
+        f"{setting} {path}: user {_us()} may not write it: chown {_us()} {path}"
+        for setting, path in named
+        if path is not None and os.access(path, os.F_OK) and not os.access(path, os.W_OK)
+    ]
 
 
 def real_servers(config: Config, *, relaying: bool = True) -> Findings:
@@ -189,5 +261,8 @@ def ports(config: Config) -> list[str]:
         try:
             check_free(door)
         except OSError as error:
-            warnings.append(f"{error.strerror} (is kamaelia-grey running already?)")
+            why = f"{door.setting}: {error.strerror}"
+            if error.errno == errno.EADDRINUSE:
+                why += " (is kamaelia-grey running already?)"
+            warnings.append(why)
     return warnings

@@ -83,7 +83,9 @@ def _server(
             "connection_limit": config.max_connections + REFUSALS_AT_ONCE,
             "TCPS": partial(TCPServer, CSA=_ClientSocket),
         }
-    return ServerCore(**place, **more, socketOptions=REUSE_ADDRESS, protocol=protocols[kind])
+    server = ServerCore(**place, **more, socketOptions=REUSE_ADDRESS, protocol=protocols[kind])
+    server.name = f"{kind.value.title().replace(' ', '')}_{server.id}"  # for who looks from outside
+    return server
 
 
 def _is_file(sock: socket.socket | None) -> bool:

@@ -30,6 +30,7 @@ more, by who has stayed behind (`remove_new`, see Privileges.Caretaker).
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -63,12 +64,15 @@ class DoorKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One of them. mode and owner ("user" or "user:group", "" for us) are of a file."""
+    """One of them. mode and owner ("user" or "user:group", "" for us) are of a file. setting: what
+    places it, owner_setting: what says whose it is, for who has to mend them."""
 
     kind: DoorKind
     place: Place
     mode: int = 0o660
     owner: str = ""
+    setting: str = "listen"
+    owner_setting: str = "user"
 
     def __str__(self) -> str:
         return f"{self.kind.value} on {where(self.place)}"
@@ -89,20 +93,21 @@ def _doors(config: Config) -> Iterator[Door]:
         yield Door(DoorKind.SMTP, Place(host=host, port=config.port))
     if config.tls_port:
         for host in config.listens:
-            yield Door(DoorKind.SMTPS, Place(host=host, port=config.tls_port))
-    for kind, place, mode, owner in (
-        (DoorKind.MILTER, config.socket, config.socket_mode, config.socket_owner),
+            yield Door(DoorKind.SMTPS, Place(host=host, port=config.tls_port), setting="tls_port")
+    for kind, setting, place, mode, owner in (
+        (DoorKind.MILTER, "socket", config.socket, config.socket_mode, config.socket_owner),
         (
-            *(DoorKind.POLICY, config.policy_socket),
+            *(DoorKind.POLICY, "policy_socket", config.policy_socket),
             *(config.policy_socket_mode, config.policy_socket_owner),
         ),
     ):
         if place is not None:
-            yield Door(kind, place, mode, owner or config.user)
+            whose = f"{setting}_owner" if owner else "user"
+            yield Door(kind, place, mode, owner or config.user, setting, whose)
     if config.peers:
         host, port = config.syncaddr
         for each in _everywhere() if host == "*" else (host,):
-            yield Door(DoorKind.SYNC, Place(host=each, port=port))
+            yield Door(DoorKind.SYNC, Place(host=each, port=port), setting="syncaddr")
 
 
 def _everywhere() -> tuple[str, ...]:
@@ -123,9 +128,8 @@ def kind_of(sock: socket.socket, config: Config) -> DoorKind:
     doors = doors_of(config)
     if isinstance(name, bytes):  # of one that is in no folder (unix(7), abstract)
         return DoorKind.MILTER
-    if isinstance(name, str):  # systemd has followed links, such as /var/run
-        paths = {os.path.realpath(door.place.path): door.kind for door in doors if door.place.path}
-        return paths.get(os.path.realpath(name), DoorKind.MILTER)
+    if isinstance(name, str):
+        return _kinds_at_paths(doors).get(os.path.realpath(name), DoorKind.MILTER)
     host, port = name[:2]
     for door in doors:
         if (door.place.host, door.place.port) == (host, port):
@@ -134,6 +138,23 @@ def kind_of(sock: socket.socket, config: Config) -> DoorKind:
         if door.place.port == port:
             return door.kind
     return DoorKind.SYNC if port == config.syncaddr[1] else DoorKind.SMTP
+
+
+def is_stranger(sock: socket.socket, config: Config) -> bool:
+    """Whether no door has its port or path, and it is a proxy's or a milter's only for want of a
+    better one. What is in no folder has no name in a configuration: it is for milters."""
+    name = sock.getsockname()
+    if isinstance(name, bytes):
+        return False
+    if isinstance(name, str):
+        return os.path.realpath(name) not in _kinds_at_paths(doors_of(config))
+    known = [config.syncaddr[1], *(door.place.port for door in doors_of(config))]
+    return name[1] not in known
+
+
+def _kinds_at_paths(doors: Iterable[Door]) -> dict[str, DoorKind]:
+    """systemd has followed links, such as /var/run."""
+    return {os.path.realpath(door.place.path): door.kind for door in doors if door.place.path}
 
 
 def name_of(sock: socket.socket) -> str:
@@ -150,11 +171,18 @@ def name_of(sock: socket.socket) -> str:
 def open_doors(doors: Iterable[Door], count: int = 1) -> list[list[socket.socket]]:
     """Listening sockets for each of count workers, one for each door.
 
-    Raises OSError, whose text names the place, if one cannot be had; then none is open."""
+    Raises OSError, whose text names the place and the cure, if one cannot be had; then none is
+    open."""
     opened: list[list[socket.socket]] = [[] for _ in range(count)]
     try:
         for door in doors:
-            for sockets, sock in zip(opened, _open(door, count), strict=True):
+            try:
+                found = _open(door, count)
+            except OSError as error:
+                if not isinstance(error, _OwnerError):
+                    error.strerror = f"{error.strerror}{_cure(door, error.errno)}"
+                raise
+            for sockets, sock in zip(opened, found, strict=True):
                 sockets.append(sock)
     except BaseException:
         remove_files(files_of(opened[0]))
@@ -162,6 +190,34 @@ def open_doors(doors: Iterable[Door], count: int = 1) -> list[list[socket.socket
             close_all(sockets)
         raise
     return opened
+
+
+class _OwnerError(OSError):
+    """Whom a file is to be given to is nobody: its text is the cure."""
+
+
+def _cure(door: Door, number: int | None) -> str:
+    """What to put behind the reason why it could not be opened. number: of errno; 0: we have found
+    that ourselves."""
+    change = f"change {door.setting}"
+    is_file = bool(door.place.path)
+    match number:
+        case errno.EADDRINUSE:
+            return f" (ss -ltnxp shows who has it): end that, or {change}"
+        case errno.EADDRNOTAVAIL:
+            return f" (this machine does not have it): {change}"
+        case errno.EACCES if is_file:
+            return f": let this user write in that folder, or {change}"
+        case errno.EACCES:
+            return f" (ports below 1024 are root's and systemd's): start as root, or {change}"
+        case errno.EPERM if door.owner:
+            who = f"{door.owner_setting} = {door.owner}"
+            return f": {who} is not ours to say: start as root, or be of that group"
+        case errno.ENOENT if is_file:
+            return f": make the folder, or {change}"
+        case 0 if is_file:
+            return f": move it away, or {change}"
+    return f" ({door.setting})"
 
 
 def _open(door: Door, count: int) -> list[socket.socket]:
@@ -254,14 +310,14 @@ def _hand_over(path: str, owner: tuple[int, int] | None, mode: int) -> None:
 
 
 def _owner(door: Door) -> tuple[int, int] | None:
-    """Numbers of user and group; None: ours. Raises OSError."""
+    """Numbers of user and group; None: ours. Raises _OwnerError."""
     if not door.owner:
         return None
     try:
         user, group = found(door.owner)
     except PrivilegeError as error:
-        text = str(error).removeprefix("user = ")
-        raise OSError(0, f"cannot listen on {door.place.path}: {text}") from error
+        text = f"{door.owner_setting} = {str(error).removeprefix('user = ')}"
+        raise _OwnerError(0, f"cannot listen on {door.place.path}: {text}") from error
     return user.pw_uid, group
 
 
@@ -282,7 +338,8 @@ def _check_file(path: str) -> None:
         error.strerror = f"cannot listen on {path}: {error.strerror}"
         raise
     if listener is not None:
-        raise OSError(0, f"cannot listen on {path}: Address already in use")
+        text = f"cannot listen on {path}: {os.strerror(errno.EADDRINUSE)}"
+        raise OSError(errno.EADDRINUSE, text)
 
 
 def _who_listens(path: str) -> int | None:

@@ -38,6 +38,7 @@ from Kamaelia.Apps.Grey.Doors import (
     DoorKind,
     doors_of,
     files_of,
+    is_stranger,
     kind_of,
     name_of,
     open_doors,
@@ -92,6 +93,7 @@ class Program:
         config = self._config
         log_directly(config, to_file=False, detached=self._detached)
         self._log_rules()
+        self._refuse_strangers(inherited)
         try:
             doors = [] if inherited else doors_of(config)
             ports = open_doors(doors, config.workers) if doors else [inherited] * config.workers
@@ -113,6 +115,20 @@ class Program:
             raise StartError(os.EX_OSERR, str(error)) from error
         finally:
             remove_files(files)
+
+    def _refuse_strangers(self, inherited: list[socket.socket]) -> None:
+        """Without a proxy a port of systemd's that no door names would become one, which refuses
+        everybody's mail for good: port 25 of the shipped unit, say, that should be Postfix's."""
+        if self._config.listens:
+            return
+        cure = "take its ListenStream away, name it (socket, policy_socket), or set listen"
+        problems = [
+            f"systemd has opened {name_of(sock)}, where greylist.conf has no door: {cure}"
+            for sock in inherited
+            if is_stranger(sock, self._config)
+        ]
+        if problems:
+            raise StartError(os.EX_CONFIG, *problems)
 
     def _serve(
         self, ports: list[list[socket.socket]], notifier: Notifier, pid_file: PidFile | None
@@ -175,7 +191,11 @@ class Program:
                 log.warning("%s", line)
         if problems:
             raise StartError(os.EX_CONFIG, *problems)
-        for line in (*Checks.expiring(config), *Checks.exposed(config)):
+        for line in (
+            *Checks.expiring(config),
+            *Checks.exposed(config),
+            *Checks.rereadable(config, self._path),
+        ):
             log.warning("%s", line)
         if config.listens and not config.allowed_domains:
             log.warning(

@@ -14,13 +14,17 @@ Example Usage
 []
 
 Rules. The defaults do not contradict each other. Whatever is found names all settings that are to
-blame: with those at their defaults it is gone, so one of them stands in the file. What only this
-machine can tell (folders, certificates, whether a port is free) is not asked here.
+blame: with those at their defaults it is gone, so one of them stands in the file (but for the
+statement `stat`, which is no setting). What only this machine can tell is not asked here: folders,
+links, certificates, whether a port is free.
 """
 
+import os.path
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from itertools import combinations, product
+from pathlib import Path
 
 from Kamaelia.Apps.Grey.Config.Problem import shown
 from Kamaelia.Apps.Grey.Config.Schema import Config
@@ -166,7 +170,7 @@ def _encryption(config: Config) -> Iterator[Found]:
 
 def _doors(config: Config) -> Iterator[Found]:
     """Two doors at one place."""
-    milter, policy = config.socket, config.policy_socket
+    milter, policy = _named(config.socket), _named(config.policy_socket)
     if milter is not None and milter == policy:
         yield (
             ("policy_socket", "socket"),
@@ -195,6 +199,13 @@ def _doors(config: Config) -> Iterator[Found]:
             )
 
 
+def _named(place: Place | None) -> Place | None:
+    """As _plain has its path."""
+    if place is None or not place.path:
+        return place
+    return replace(place, path=_plain(place.path))
+
+
 def _meet(one: str, other: str) -> bool:
     """Whether nobody can listen at both with the same port."""
     if one == other or "*" in (one, other):
@@ -207,22 +218,91 @@ def _shown(at: Place) -> str:
     return f"*:{at.port}" if at.host == "*" else str(at)
 
 
-_WRITTEN = ("database", "greylist_log", "greylist_debuglog", "pid_file")
+def _source(config: Config) -> Iterator[Found]:
+    source = config.syncsrcaddr
+    peers = [name for name, _ in config.peers if _is_address(name)]
+    if source == "*" or not peers:
+        return
+    if all((":" in name) != (":" in source) for name in peers):
+        family = "IPv6" if ":" in source else "IPv4"
+        yield (
+            ("syncsrcaddr", "peers"),
+            f"syncsrcaddr is of {family}, from where no peer with an address can be called",
+            "write an address of their family, or *",
+        )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+# ---- files
+
+_SOCKETS = ("socket", "policy_socket")
+_WRITTEN = (
+    *("greylist_log", "greylist_debuglog", "pid_file"),
+    *("dumpfile", "expect_file", "big_senders_file"),
+)
 _READ = ("tls_certificate", "tls_key", "backend_tls_ca")
+_LISTS = ("postgrey_whitelist_clients", "postgrey_whitelist_recipients")
+_File = tuple[str, str]  # setting and path
 
 
 def _files(config: Config) -> Iterator[Found]:
     """One file for two things, of which at least one writes to it."""
-    for one, other in (*combinations(_WRITTEN, 2), *product(_WRITTEN, _READ)):
-        path = getattr(config, one)
-        if path is None or path.is_relative_to("/dev"):  # /dev/null takes all of it
+    written, read = list(_written(config)), list(_read(config))
+    for (one, path), (other, second) in (*combinations(written, 2), *product(written, read)):
+        is_said = one in _SOCKETS and other in _SOCKETS  # as two doors at one place
+        # /dev/null takes all of it.
+        if path != second or is_said or path.startswith("/dev/"):
             continue
-        if path == getattr(config, other):
-            yield (
-                (other, one),
-                f"{other} and {one} are the same file",
-                "give each a file of its own",
-            )
+        where = f" ({path})" if "database" in (one, other) else ""  # one of its three, perhaps
+        yield (
+            # A statement is no setting: the other one is to blame, or its default.
+            tuple(name for name in (other, one) if name != "stat"),
+            f"{other} and {one} are the same file{where}",
+            "give each a file of its own",
+        )
+
+
+def _written(config: Config) -> Iterator[_File]:
+    for more in ("", "-wal", "-shm"):  # SQLite has these beside it
+        yield "database", _plain(config.database) + more
+    for name in _WRITTEN:
+        path = getattr(config, name)
+        if path is not None:
+            yield name, _plain(path)
+    for name in _SOCKETS:
+        place = getattr(config, name)
+        if place is not None and place.path:
+            yield name, _plain(place.path)
+    target = config.definitions.stat[0] if config.definitions.stat is not None else ""
+    if target.startswith(">"):
+        yield "stat", _plain(target.lstrip(">").strip())
+
+
+def _read(config: Config) -> Iterator[_File]:
+    for name in _READ:
+        if (path := getattr(config, name)) is not None:
+            yield name, _plain(path)
+    for name in _LISTS:
+        for path in getattr(config, name):
+            yield name, _plain(path)
+    for _, *pair in config.tls_names:
+        for path in pair:
+            yield "tls_names", _plain(path)
+    for path, _ in config.before_decider:
+        yield "before_decider", _plain(path)
+
+
+def _plain(path: Path | str) -> str:
+    """Without //, /./ and /../; two slashes in front mean one on Linux."""
+    text = os.path.normpath(path)
+    return text[1:] if text.startswith("//") else text
 
 
 _CHECKS: tuple[_Check, ...] = (
@@ -233,5 +313,6 @@ _CHECKS: tuple[_Check, ...] = (
     _encryption_behind,
     _encryption,
     _doors,
+    _source,
     _files,
 )

@@ -67,9 +67,12 @@ def rules_from(
     odd but harmless goes into `warnings`."""
     rules: list[Rule] = []
     problems: list[Problem] = []
-    for paths, read in ((clients, _read_clients), (recipients, _read_recipients)):
+    for kind, paths, read in (
+        ("clients", clients, _read_clients),
+        ("recipients", recipients, _read_recipients),
+    ):
         for path in dict.fromkeys(paths):
-            found, report = _read(path, read)
+            found, report = _read(kind, path, read)
             rules += found
             problems += report.problems
             if warnings is not None:
@@ -79,7 +82,9 @@ def rules_from(
     return tuple(rules)
 
 
-def _read(path: Path, read: Callable[["_File"], list[Rule]]) -> tuple[list[Rule], Report]:
+def _read(
+    kind: str, path: Path, read: Callable[["_File"], list[Rule]]
+) -> tuple[list[Rule], Report]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise OSError(0, "it is no file")  # noqa: TRY301 - a pipe may never say a word
@@ -87,7 +92,7 @@ def _read(path: Path, read: Callable[["_File"], list[Rule]]) -> tuple[list[Rule]
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         report = Report(str(path), "")
-        cure = "name a file that is there, and that the user of this program may read"
+        cure = f"postgrey_whitelist_{kind} names it: let it be a file that this program may read"
         report.add(0, 0, f"cannot be read: {error.strerror}", cure, OS_ERROR)
         return [], report
     report = Report(str(path), data.decode("utf-8", "backslashreplace"))

@@ -82,7 +82,9 @@ class _Reader:
             # one was refused and reported, its default says nothing about what was meant.
             named = [name for name in names if name in self._places]
             if all(name in self.values for name in named):
-                self._wrong(self._places[named[0]], message, cure)
+                # None is: a statement that is no setting goes ill with a default.
+                place = self._places[named[0]] if named else Word("", 0, 0)
+                self._wrong(place, message, cure)
         return config
 
     def _take_policy(self, policy: PolicyResult) -> None:

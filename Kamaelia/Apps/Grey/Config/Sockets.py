@@ -26,6 +26,7 @@ LONGEST_PATH = 107  # bytes: sun_path of unix(7) has one more, for the zero
 _CURE = "write /path, unix:/path, inet:PORT@ADDRESS or inet6:PORT@ADDRESS"
 _ANY = {"inet": "0.0.0.0", "inet6": "::"}  # noqa: S104 - what "inet:8891" means to mail servers
 _LOCAL = {"inet": "127.0.0.1", "inet6": "::1"}
+_TURNED = re.compile(r"(inet6?):\[?([^@]+?)\]?:([0-9]{1,5})", re.ASCII).fullmatch  # as for Postfix
 _INET = re.compile(r"(inet6?):([0-9]{1,5})(?:@(\[?)([^\[\]@]+)(\]?))?", re.ASCII).fullmatch
 
 
@@ -55,7 +56,9 @@ def place(text: str) -> Place:
         return Place(path)
     match = _INET(text)
     if match is None:
-        raise BadValueError(f"{shown(text)} is no socket", _CURE)
+        turned = _TURNED(text)
+        cure = f"did you mean {turned[1]}:{turned[3]}@{turned[2]}?" if turned else _CURE
+        raise BadValueError(f"{shown(text)} is no socket", cure)
     family, port, _, host, _ = match.groups()
     if not 1 <= int(port) <= 65_535:
         raise BadValueError(f"{port} is no port", "write a number from 1 to 65535")

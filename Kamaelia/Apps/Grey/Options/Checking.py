@@ -38,6 +38,9 @@ def check(config: Config, path: Path | None, warnings: Iterable[str] = ()) -> in
     # What root alone may do or see comes first; all else is to be judged as the user that runs it.
     odd = Checks.ports(config)
     problems = Checks.pid_folder(config)
+    if problems and Checks.is_service_managers(config):
+        odd += [f"{each} (no fault if a unit has it as its RuntimeDirectory)" for each in problems]
+        problems = []
     code = os.EX_CONFIG
     if config.user and os.geteuid() == 0:
         try:
@@ -46,7 +49,8 @@ def check(config: Config, path: Path | None, warnings: Iterable[str] = ()) -> in
             problems.append(str(error))
             code = error.exit_code
     problems += Checks.surroundings(config)
-    odd += [*Checks.expiring(config), *Checks.exposed(config)]
+    odd += [*Checks.expiring(config), *Checks.exposed(config), *Checks.logs(config)]
+    odd += Checks.rereadable(config, path)
     if not problems:
         findings = Checks.real_servers(config)
         problems += findings.problems

@@ -16,8 +16,10 @@ Example Usage
     record of 192.0.2.7, a@example.net, b@example.org: none
     defer, new: 451 4.7.1 Greylisting in action, please come back in 00:30:00
 
-What depends on the rest of the real thing is not there: whether the client has logged in, its
-certificate, macros of an MTA, the message itself. Look-ups are really done.
+If there is a proxy it asks as that one does; else as a milter or policy service, where the mail
+server knows which recipients are its own. What depends on the rest of the real thing is not there:
+whether the client has logged in, its certificate, macros of an MTA, the message itself. Look-ups
+are really done.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -75,22 +78,22 @@ def explain(
     except ValueError:
         say([f"kamaelia-grey: {client!r} is no IP address"])
         return os.EX_USAGE
-    attempt = attempt_of(client, sender, recipient, helo)
+    # Without a proxy a mail server asks, which has seen to it that the recipient is one of its own.
+    attempt = attempt_of(client, sender, recipient, helo, mta=not config.listens)
     explaining = Explaining(config, attempt, int(clock()), reader_of(config.database))
     explaining.run_alone()
     sys.stdout.writelines(f"{line}\n" for line in explaining.lines)
     return os.EX_OK if explaining.decision is not None else os.EX_SOFTWARE
 
 
-def attempt_of(client: str, sender: str, recipient: str, helo: str) -> Attempt:
-    """What a door would ask about. Angle brackets are left out."""
+def attempt_of(
+    client: str, sender: str, recipient: str, helo: str, *, mta: bool = False
+) -> Attempt:
+    """What a door would ask about; mta: one for mail servers. Angle brackets are left out."""
     sender, recipient = sender.strip("<> "), recipient.strip("<> ")
     local, _, domain = recipient.rpartition("@")
-    bare = Attempt(client, helo, sender, recipient, "explain", local, domain.lower())
-    subject = subject_of(bare)
-    return Attempt(
-        client, helo, sender, recipient, "explain", local, domain.lower(), subject=subject
-    )
+    bare = Attempt(client, helo, sender, recipient, "explain", local, domain.lower(), mta=mta)
+    return replace(bare, subject=subject_of(bare))
 
 
 def engine_of(config: Config, now: int) -> Engine:

@@ -139,6 +139,12 @@ def test_ports_that_are_taken_are_said_unless_it_is_by_us(good: Config, tmp_path
     assert Checks.ports(config) == []
 
 
+def test_only_a_port_that_somebody_has_may_be_ours(good: Config) -> None:
+    (warning,) = Checks.ports(replace(good, listen=("192.0.2.1",), port=50_025))
+    assert warning.startswith("listen: cannot listen on 192.0.2.1 port 50025: Cannot assign")
+    assert "already" not in warning
+
+
 def test_relaying_is_asked_about_only_if_it_is_to_be(mail_server: MailServer, good: Config) -> None:
     server = mail_server()
     config = replace(good, smtp_port=server.address[1], allowed_domains=frozenset({"example.org"}))
@@ -183,3 +189,99 @@ def test_a_door_of_mail_servers_that_is_open_to_all_is_mentioned(
     good: Config, place: Place | None, warned: int
 ) -> None:
     assert len(Checks.exposed(replace(good, policy_socket=place))) == warned
+
+
+# ---- what root has made, or root alone may read
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+    """Files that are there, and that we may neither read nor write."""
+    files: set[Path] = set()
+    real = os.access
+
+    def access(path: Path | str, mode: int) -> bool:
+        return real(path, mode) and (mode == os.F_OK or Path(path) not in files)
+
+    monkeypatch.setattr(os, "access", access)
+    return files
+
+
+@pytest.mark.parametrize("more", ["", "-wal", "-shm"])
+def test_a_database_that_belongs_to_another_is_a_problem(
+    good: Config, closed: set[Path], more: str
+) -> None:
+    file = Path(f"{good.database}{more}")
+    file.touch()
+    assert Checks.surroundings(good) == []
+    closed.add(file)
+    (problem,) = Checks.surroundings(good)
+    assert problem.startswith(f"database = {good.database}: user ")
+    assert f" may not write {file}: chown " in problem
+
+
+def test_logs_that_belong_to_another_are_odd(
+    good: Config, closed: set[Path], tmp_path: Path
+) -> None:
+    mail, debug, stat = (tmp_path / name for name in ("mail.log", "debug.log", "stat"))
+    definitions = loads(f'stat ">>{stat}" "%i"').definitions
+    config = replace(good, greylist_log=mail, greylist_debuglog=debug, definitions=definitions)
+    closed |= {mail, debug, stat}
+    assert Checks.logs(config) == []  # none is there yet
+    for each in (mail, debug, stat):
+        each.touch()
+    starts = [f"greylist_log = {mail}: ", f"greylist_debuglog = {debug}: ", f"stat {stat}: "]
+    found = Checks.logs(config)
+    assert [line.partition("user ")[0] for line in found] == starts
+    assert all(" may not write it: chown " in line for line in found)
+    assert Checks.surroundings(config) == []  # it costs no mail
+
+
+@pytest.mark.parametrize(
+    ("target", "odd"), [(">{}/none/stat", 1), (">>{}/stat", 0), ("|cat >{}/none/stat", 0)]
+)
+def test_the_folder_of_stat_is_looked_at(
+    good: Config, tmp_path: Path, target: str, odd: int
+) -> None:
+    text = f'stat "{target.format(tmp_path)}" "%i"'
+    found = Checks.logs(replace(good, definitions=loads(text).definitions))
+    folder = tmp_path / "none"
+    assert found == [f"stat {folder}/stat: the folder {folder} does not exist: make it"] * odd
+
+
+def test_what_no_reload_could_read_is_odd(good: Config, closed: set[Path], tmp_path: Path) -> None:
+    path, *lists = files = [tmp_path / name for name in ("greylist.conf", "clients", "recipients")]
+    for each in files:
+        each.touch()
+    config = replace(
+        good,
+        postgrey_whitelist_clients=(lists[0],),
+        postgrey_whitelist_recipients=(lists[1],),
+    )
+    assert Checks.rereadable(config, path) == []
+    closed |= set(files)
+    found = Checks.rereadable(config, path)
+    assert [line.partition(": ")[0] for line in found] == [str(each) for each in files]
+    assert all("no reload will work" in line for line in found)
+    assert Checks.rereadable(good, None) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root looks at the folder of another")
+def test_a_folder_that_a_unit_has_made_is_known(
+    good: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checks, "RUN_FOLDERS", (tmp_path / "run", tmp_path / "var"))
+    folder = tmp_path / "run" / "kamaelia-grey"
+    config = replace(good, pid_file=folder / "pid")
+    assert Checks.pid_folder(config)
+    assert Checks.is_service_managers(config)  # it will be made
+    assert not Checks.is_service_managers(replace(config, user="nobody"))  # we start as root
+    assert not Checks.is_service_managers(replace(config, pid_file=tmp_path / "other" / "pid"))
+    assert not Checks.is_service_managers(good)
+    folder.mkdir(parents=True)
+    assert Checks.pid_folder(config) == []
+    os.chown(folder, 12_345, 12_345)
+    assert "belongs to user 12345" in Checks.pid_folder(config)[0]
+    assert Checks.is_service_managers(config)
+    folder.chmod(0o777)
+    assert not Checks.is_service_managers(config)

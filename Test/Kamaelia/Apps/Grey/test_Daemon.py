@@ -193,6 +193,30 @@ def test_warnings_do_not_make_a_file_bad(
     assert "could not be asked: Connection refused" in said.err
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root looks at the folder of another")
+def test_the_folder_of_a_unit_is_no_fault_of_the_file(
+    config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "run" / "kamaelia-grey"
+    with config.open("a") as file:
+        file.write(f"pid_file = {folder}/pid\n")
+    assert main(["-c", "-f", str(config)]) == os.EX_CONFIG
+    capsys.readouterr()
+    monkeypatch.setattr(Checks, "RUN_FOLDERS", (tmp_path / "run",))
+    for is_made in (False, True):
+        if is_made:
+            folder.mkdir(parents=True)
+            os.chown(folder, 12_345, 12_345)
+        assert main(["-c", "-f", str(config)]) == 0
+        said = capsys.readouterr().err
+        assert f"pid_file = {folder}/pid: " in said
+        assert "(no fault if a unit has it as its RuntimeDirectory)" in said
+        assert said.endswith("is okay\n")
+
+
 @pytest.mark.parametrize("option", ["-R", "--reload"])
 def test_reload_says_what_it_lacks(
     config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str

@@ -1,10 +1,12 @@
 """Which doors a configuration has, and how their sockets are opened."""
 
+import errno
 import os
 import pwd
 import socket
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from Kamaelia.Apps.Grey.Doors import (
     files_of,
     files_there,
     free_port,
+    is_stranger,
     kind_of,
     name_of,
     open_doors,
@@ -224,11 +227,98 @@ def test_a_file_that_not_all_workers_can_have_is_taken_back(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_owner_whom_nobody_knows_is_said(tmp_path: Path) -> None:
-    door = Door(DoorKind.MILTER, Place(str(tmp_path / "m")), owner="no-such-user")
-    with pytest.raises(OSError, match="no-such-user: there is no such user") as raised:
-        open_doors([door])
-    assert str(tmp_path) in str(raised.value.strerror)
+@pytest.mark.parametrize("setting", ["socket_owner", "policy_socket_owner", "user"])
+def test_an_owner_whom_nobody_knows_is_said_with_the_setting(tmp_path: Path, setting: str) -> None:
+    door = "policy_socket" if setting == "policy_socket_owner" else "socket"
+    config = loads(f"{door} = {tmp_path}/m\n{setting} = nobodyknows:postfix\n")
+    with pytest.raises(OSError, match="cannot") as raised:
+        open_doors(doors_of(config))
+    text = f"{setting} = nobodyknows:postfix: there is no such user"
+    assert raised.value.strerror == f"cannot listen on {tmp_path}/m: {text}"
+
+
+def said(config: Config) -> str:
+    """When its doors cannot be opened."""
+    with pytest.raises(OSError, match="cannot listen") as raised:
+        open_doors(doors_of(config))
+    return str(raised.value.strerror)
+
+
+def test_why_a_port_cannot_be_had_is_said_with_the_setting() -> None:
+    assert said(Config(socket=Place(host="192.0.2.1", port=8891))).endswith(
+        "Cannot assign requested address (this machine does not have it): change socket"
+    )
+    (sockets,) = open_doors([at("127.0.0.1")])
+    port = sockets[0].getsockname()[1]
+    who = "Address already in use (ss -ltnxp shows who has it): end that, or change "
+    policy = Config(policy_socket=Place(host="127.0.0.1", port=port))
+    assert said(policy).endswith(f"{who}policy_socket")
+    mail = Config(listen=("127.0.0.1",), port=port)
+    assert said(mail).endswith(f"{who}listen")
+    mail = Config(listen=("127.0.0.1",), port=free_port("127.0.0.1", 0), tls_port=port)
+    assert said(mail).endswith(f"{who}tls_port")
+    peers = (("192.0.2.2", 3),)
+    peers_at = Config(listen=("127.0.0.1",), port=0, peers=peers, syncaddr=("127.0.0.1", port))
+    assert said(peers_at).endswith(f"{who}syncaddr")
+    close_all(sockets)
+
+
+def test_why_a_file_cannot_be_had_is_said_with_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m"
+    config = Config(socket=Place(str(path)), socket_owner="nobody")
+    (sockets,) = open_doors([Door(DoorKind.MILTER, Place(str(path)))])
+    assert said(config).endswith("(ss -ltnxp shows who has it): end that, or change socket")
+    close_all(sockets)
+    path.unlink()
+    path.write_text("mine")
+    assert said(config).endswith("no socket: move it away, or change socket")
+    path.unlink()
+    nowhere = Config(policy_socket=Place(str(tmp_path / "no/m")))
+    assert said(nowhere).endswith(
+        "No such file or directory: make the folder, or change policy_socket"
+    )
+
+    def refused(number: int) -> Callable[..., None]:
+        def call(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return call
+
+    monkeypatch.setattr(os, "chown", refused(errno.EPERM))
+    assert said(config).endswith(
+        "m: Operation not permitted: socket_owner = nobody is not ours to say: start as root,"
+        " or be of that group"
+    )
+    for number, end in (
+        (errno.EACCES, "denied: let this user write in that folder, or change socket"),
+        (errno.ENOSPC, "No space left on device (socket)"),
+    ):
+        monkeypatch.setattr(socket.socket, "bind", refused(number))
+        assert said(config).endswith(end)
+    port = Config(listen=("127.0.0.1",), port=25)
+    monkeypatch.setattr(socket.socket, "bind", refused(errno.EACCES))
+    end = "(ports below 1024 are root's and systemd's): start as root, or change listen"
+    assert said(port).endswith(end)
+
+
+def test_a_socket_that_no_door_names_is_a_stranger(tmp_path: Path) -> None:
+    config = Config(
+        socket=Place(host="127.0.0.9", port=8891),
+        policy_socket=Place(str(tmp_path / "./policy")),
+        syncaddr=("*", 5252),
+    )
+    for name, expected in (("policy", False), ("police", True), ("\0grey-of-no-folder", False)):
+        with socket.socket(socket.AF_UNIX) as file:
+            file.bind(name if name[0] == "\0" else str(tmp_path / name))
+            assert is_stranger(file, config) is expected
+    (sockets,) = open_doors([at("127.0.0.1")])
+    port = sockets[0].getsockname()[1]
+    assert is_stranger(sockets[0], config)
+    assert not is_stranger(sockets[0], replace(config, socket=Place(host="127.0.0.9", port=port)))
+    assert not is_stranger(sockets[0], replace(config, syncaddr=("*", port)))
+    close_all(sockets)
 
 
 def test_a_file_that_was_left_behind_is_taken_over_and_no_other(tmp_path: Path) -> None:

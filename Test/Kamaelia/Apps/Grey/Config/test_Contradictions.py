@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Config.Contradictions import LEAST_MEMORY, contradictions
+from Kamaelia.Apps.Grey.Config.Loader import ConfigError, loads
 from Kamaelia.Apps.Grey.Config.Schema import SETTINGS, Config
 from Kamaelia.Apps.Grey.Config.Sockets import Place
+from Kamaelia.Apps.Grey.Core.Access.Definitions import Definitions
 from Kamaelia.Apps.Grey.Core.Modes import LogTo, ServerTLS
 from Kamaelia.Apps.Grey.Core.Networks import Networks
 from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
@@ -19,6 +21,7 @@ from Kamaelia.Apps.Grey.FrontDoor.Backends import BackendRule, Backends
 SOME = Networks([ip_network("192.0.2.0/24")])
 PEERS = (("192.0.2.2", 3),)
 MILTER = Place(host="127.0.0.1", port=8891)
+STAT = Definitions(stat=(">> /x", "%i"))
 CERTIFICATE = Path("/etc/ssl/mail.pem")
 BAD: dict[str, tuple[dict[str, Any], str, str]] = {  # settings -> first name, words of the message
     "log": ({"log_to": LogTo.FILE}, "log_to", "there is none"),
@@ -61,6 +64,71 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {  # settings -> first name, w
         {"greylist_log": CERTIFICATE, "tls_certificate": CERTIFICATE},
         "tls_certificate",
         "are the same file",
+    ),
+    "log_as_database": (
+        {"database": Path("/x/db"), "greylist_log": Path("/x/./db")},
+        "greylist_log",
+        "greylist_log and database are the same file (/x/db)",
+    ),
+    "dump_as_database": (
+        {"database": Path("/x/db"), "dumpfile": Path("/y/../x/db")},
+        "dumpfile",
+        "dumpfile and database are the same file (/x/db)",
+    ),
+    "expected_as_wal": (
+        {"database": Path("/x/db"), "expect_file": Path("/x/db-wal")},
+        "expect_file",
+        "are the same file (/x/db-wal)",
+    ),
+    "networks_as_shm": (
+        {"database": Path("/x/db"), "big_senders_file": Path("/x/db-shm")},
+        "big_senders_file",
+        "are the same file (/x/db-shm)",
+    ),
+    "socket_as_database": (
+        {"database": Path("/x/db"), "socket": Place("//x/db")},
+        "socket",
+        "socket and database are the same file (/x/db)",
+    ),
+    "policy_as_pid": (
+        {"policy_socket": Place("/run/x"), "pid_file": Path("/run/x")},
+        "policy_socket",
+        "policy_socket and pid_file are the same file",
+    ),
+    "dump_as_expected": (
+        {"dumpfile": Path("/x"), "expect_file": Path("/x")},
+        "expect_file",
+        "expect_file and dumpfile are the same file",
+    ),
+    "dump_as_stat": (
+        {"dumpfile": Path("/x"), "definitions": STAT},
+        "dumpfile",
+        "stat and dumpfile are the same file",
+    ),
+    "socket_as_list": (
+        {"socket": Place("/x"), "postgrey_whitelist_clients": (Path("/x"),)},
+        "postgrey_whitelist_clients",
+        "postgrey_whitelist_clients and socket are the same file",
+    ),
+    "log_as_own": (
+        {"greylist_log": Path("/x"), "before_decider": ((Path("/x"), "Own"),)},
+        "before_decider",
+        "before_decider and greylist_log are the same file",
+    ),
+    "doors_at_one_file": (
+        {"socket": Place("/a/x"), "policy_socket": Place("/a/../a/x")},
+        "policy_socket",
+        "policy_socket and socket are both unix:/a/x",
+    ),
+    "source_of_other_family": (
+        {"peers": (*PEERS, ("mx2.example.org", 3)), "syncsrcaddr": "::1"},
+        "syncsrcaddr",
+        "of IPv6, from where no peer with an address can be called",
+    ),
+    "source_of_old_family": (
+        {"peers": (("2001:db8::1", 3),), "syncsrcaddr": "192.0.2.1"},
+        "syncsrcaddr",
+        "of IPv4, from where no",
     ),
     "circle": ({"smtp_port": 25}, "smtp_port", "in circles"),
     "circle_by_tls": (
@@ -107,6 +175,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "tls_port": {"tls_port": 465, "tls_certificate": CERTIFICATE},
     "one_file": {"tls_key": CERTIFICATE, "tls_certificate": CERTIFICATE},
     "nothing": {"greylist_log": Path("/dev/null"), "greylist_debuglog": Path("/dev/null")},
+    "no_file": {"greylist_log": Path("|/x"), "definitions": Definitions(stat=("|/x", "%i"))},
+    "beside_it": {"database": Path("/x"), "socket": Place("/x-old"), "dumpfile": Path("x")},
+    "both_families": {"peers": (*PEERS, ("::1", 3)), "syncsrcaddr": "::1"},
+    "any_source": {"peers": (("::1", 3),), "syncsrcaddr": "*"},
+    "named_peers": {"peers": (("mx2.example.org", 3),), "syncsrcaddr": "::1"},
     "no_peers": {"listen": ("127.0.0.1",), "port": 5252},
     "other_family": {"peers": PEERS, "socket": MILTER, "syncaddr": ("::", 8891)},
     "other_address": {"peers": PEERS, "socket": MILTER, "syncaddr": ("127.0.0.2", 8891)},
@@ -132,6 +205,13 @@ def test_it_is_gone_with_those_that_are_named_at_their_defaults(name: str) -> No
     rest = {key: value for key, value in values.items() if key not in names}
     assert rest != values
     assert list(contradictions(Config(**rest))) == []
+
+
+def test_a_statement_that_goes_ill_with_a_default_is_told_without_a_line() -> None:
+    with pytest.raises(ConfigError) as raised:
+        loads(f'stat ">{Config().database}" "%i"', "x.conf")
+    (problem,) = raised.value.problems
+    assert str(problem).startswith("x.conf: stat and database are the same file")
 
 
 @pytest.mark.parametrize("name", GOOD)

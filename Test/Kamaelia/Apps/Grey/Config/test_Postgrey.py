@@ -276,6 +276,11 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         str(tmp_path / "away"),
         str(tmp_path),
     ]
+    cures = [problem.cure.partition(":")[0] for problem in caught.value.problems]
+    assert cures == [
+        "postgrey_whitelist_clients names it",
+        "postgrey_whitelist_recipients names it",
+    ]
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

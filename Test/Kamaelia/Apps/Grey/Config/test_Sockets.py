@@ -51,6 +51,21 @@ def test_what_is_no_socket_is_refused_with_a_cure(text: str, says: str) -> None:
     assert raised.value.cure
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("inet:127.0.0.1:8891", "inet:8891@127.0.0.1"),
+        ("inet:localhost:8891", "inet:8891@localhost"),
+        ("inet6:[::1]:8891", "inet6:8891@::1"),
+    ],
+)
+def test_who_writes_it_as_postfix_does_is_asked_what_is_meant(text: str, meant: str) -> None:
+    with pytest.raises(BadValueError) as raised:
+        place(text)
+    assert raised.value.cure == f"did you mean {meant}?"
+    place(meant)
+
+
 def test_the_longest_path_that_the_system_takes_is_taken() -> None:
     assert place("/" + "x" * 106).path == "/" + "x" * 106
 

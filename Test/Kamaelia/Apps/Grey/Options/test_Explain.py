@@ -121,6 +121,23 @@ def test_lists_of_the_settings_are_asked_as_the_program_asks_them(
     assert line.endswith(": False")
 
 
+@pytest.mark.parametrize(
+    ("doors", "last"),
+    [
+        ("socket = /run/grey.sock\n", "defer, new"),
+        ("policy_socket = /run/grey.sock\n", "defer, new"),
+        ("", "reject, relay"),
+        ("socket = /run/grey.sock\nlisten = 127.0.0.1\n", "reject, relay"),
+    ],
+)
+def test_without_a_proxy_the_mail_server_knows_its_recipients(
+    path: Path, capsys: pytest.CaptureFixture[str], doors: str, last: str
+) -> None:
+    path.write_text(doors + path.read_text())
+    lines = asked(path, capsys, "192.0.2.77", "a@example.net", "b@elsewhere.example")
+    assert lines[-1].startswith(last)
+
+
 def test_a_client_that_is_no_address_is_usage(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
