@@ -45,7 +45,7 @@ from Kamaelia.Apps.Grey.Lookups.DnsWalks import (
     seconds_of,
     walk,
 )
-from Kamaelia.Apps.Grey.Lookups.Spf import spf
+from Kamaelia.Apps.Grey.Lookups.Spf import prepare, spf
 from Kamaelia.Internet.Resolver import Resolver
 from Kamaelia.Support.Protocol.DNS.Messages import MX, Answer, Failure
 from Kamaelia.Support.Protocol.DNS.Settings import Server, Settings
@@ -72,6 +72,7 @@ class DnsHandler:
 
 def dns_handlers(definitions: Definitions, receiver: str, asker: Asker) -> dict[type, DnsHandler]:
     """All that the DNS answers. receiver: this machine's name."""
+    prepare()
     return {
         HostName: DnsHandler(asker, host_name),
         Dnsrbl: DnsHandler(asker, partial(dnsrbl, definitions)),

@@ -24,6 +24,7 @@ from Kamaelia.Support.Protocol.DNS.Messages import MX, Answer, Failure
 MOST_QUERIES = 75
 LONGEST_RECORD = 4_096
 LONGEST_EXPLANATION = 512  # a template: it grows when it is expanded
+SOON = 1.0  # seconds, the least that an answer is kept: with 0 each recipient would ask again
 
 
 @coroutine
@@ -33,7 +34,8 @@ def _ask(name: str, kind: str) -> Generator[Wanted, Sequence[Answer], Answer]:
 
 
 class _Names(BaseResolver):
-    """What the walk hears. `seconds`: for how long all of it is true."""
+    """What the walk hears. `seconds`: for how long all of it is true; what nobody answered is asked
+    again soon, however long the rest may be kept."""
 
     def __init__(self) -> None:
         self.seconds = math.inf
@@ -41,8 +43,9 @@ class _Names(BaseResolver):
     async def _lookup(self, name: str, rtype: str) -> tuple[str, list[str]]:
         answer = await _ask(name_as_it_is(name), rtype)
         if is_unknown(answer):
+            self.seconds = SOON
             return (TIMEOUT if answer.failure is Failure.TIMEOUT else SERVFAIL), []
-        self.seconds = min(self.seconds, float(answer.ttl))
+        self.seconds = min(self.seconds, max(SOON, float(answer.ttl)))
         if answer.failure in (Failure.NXDOMAIN, Failure.BAD_NAME):
             return NXDOMAIN, []
         return NOERROR, [_text(record) for record in answer.records]
@@ -136,4 +139,4 @@ class Evaluation:
 
     @property
     def seconds(self) -> float:
-        return self._names.seconds if math.isfinite(self._names.seconds) else 1.0
+        return self._names.seconds if math.isfinite(self._names.seconds) else SOON

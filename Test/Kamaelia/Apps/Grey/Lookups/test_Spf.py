@@ -1,5 +1,10 @@
 """SPF around its evaluator: identities, bounds, words. The results are in test_Spf_rfc7208."""
 
+import subprocess
+import sys
+
+import dns.message
+import dns.rcode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +16,7 @@ from Kamaelia.Support.Protocol.DNS.Messages import MX, Failure
 from Test.Kamaelia.Apps.Grey.Lookups.lookups import Asked
 from Test.Kamaelia.Apps.Grey.Lookups.walks import Known, Table
 from Test.Kamaelia.network import Script, World
-from Test.Kamaelia.zone_server import Zone, ZoneServer, silent
+from Test.Kamaelia.zone_server import Message, Replies, Zone, ZoneServer, failing, silent
 
 QUESTION = Spf("192.0.2.7", "mx.example.net", "ann@a.test")
 
@@ -79,6 +84,12 @@ def test_how_long_it_is_true_is_what_its_shortest_record_says() -> None:
     known = {**record("v=spf1 a:b.test"), ("b.test", "A"): ["192.0.2.7"]}
     answer, seconds = Table(known, ttls={"b.test": 20}).walk(spf("mail.test", QUESTION))
     assert (answer.result, seconds) == (SpfResult.PASS, 20.0)
+
+
+def test_what_nobody_answered_is_asked_again_soon_whatever_else_is_true_for_long() -> None:
+    known = {**record("v=spf1 include:b.test a"), ("b.test", "TXT"): Failure.SERVFAIL}
+    answer, seconds = Table(known, ttls={"a.test": 86_400}).walk(spf("mail.test", QUESTION))
+    assert (answer.result, seconds) == (SpfResult.ERROR, 1.0)
 
 
 # ---- what strangers do
@@ -194,6 +205,68 @@ def test_a_result_is_remembered(world: World) -> None:
         assert len(server.asked) == 1
 
     world.play(script())
+
+
+def no_such_name(query: Message, _over_tcp: bool) -> list[bytes]:
+    """Without the SOA that would say for how long: many a router's name server replies so."""
+    reply = dns.message.make_response(query, recursion_available=True)
+    reply.set_rcode(dns.rcode.NXDOMAIN)
+    return [reply.to_wire()]
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        no_such_name,
+        failing(dns.rcode.SERVFAIL),
+        Zone("a.test.", '@ 0 TXT "v=spf1 a -all"\n@ 0 A 192.0.2.99'),
+    ],
+    ids=["no such name", "failure", "records for no time"],
+)
+def test_what_nobody_said_how_long_to_keep_is_not_asked_for_each_recipient(
+    world: World, clock: FakeClock, replies: Replies
+) -> None:
+    def script() -> Script:
+        server = ZoneServer(world, replies)
+        asked = Asked(world, server)
+        first = yield from asked(QUESTION)
+        count = len(server.asked)
+        for _ in range(20):
+            clock.advance(1.0)
+            assert (yield from asked(QUESTION)) == first
+        assert len(server.asked) == count
+        clock.advance(60.0)
+        yield from asked(QUESTION)
+        assert len(server.asked) > count
+
+    world.play(script())
+
+
+FIRST_QUESTION = """
+import sys
+from Kamaelia.Apps.Grey.Core.Access.Definitions import Definitions
+from Kamaelia.Apps.Grey.Core.Access.Questions import Spf
+from Kamaelia.Apps.Grey.Lookups.LookupService import LookupService
+from Kamaelia.Apps.Grey.Lookups.Spf import spf
+from Kamaelia.Support.Protocol.DNS.Messages import Answer, Question
+
+LookupService(Definitions())
+before = set(sys.modules)
+steps = spf("mail.test", Spf("192.0.2.7", "mx.example.net", "ann@a.test"))
+try:
+    steps.send(None)
+    while True:
+        steps.send([Answer(Question("a.test", "TXT"), (b"v=spf1 exists:%{i}.b.test -all",), 60)])
+except StopIteration as end:
+    print(end.value[0].result.value, sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_question_waits_for_nothing_to_be_read() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", FIRST_QUESTION], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "pass []\n"
 
 
 def test_a_silent_server_is_a_temporary_error_in_time(world: World, clock: FakeClock) -> None:
