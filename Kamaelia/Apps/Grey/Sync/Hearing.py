@@ -21,6 +21,7 @@ from Kamaelia.Apps.Grey.Core.Types import Lifetimes, Record, Triplet
 from Kamaelia.Apps.Grey.Sync.Telling import TripletOf
 from Kamaelia.Support.Data.Seldom import Seldom
 from Kamaelia.Support.Protocol.MXSync.Commands import Add, Delete, Flush
+from Kamaelia.Support.Protocol.SMTP.Mailbox import mailbox
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,12 @@ class Hearing:
         self._counts = {peer: count for peer, count in self._counts.items() if peer in peers}
 
     def triplet(self, command: Add | Delete) -> Triplet | None:
-        """What it is about; None: about nothing that there can be."""
+        """What it is about; None: about nothing that there can be, or nobody can tell what."""
+        for word in (command.sender, command.recipient):
+            if '"' in word and "_" in word and '"' not in mailbox(bare(word)):
+                # Quotes that nothing here needs: a milter-greylist has put the _ in the place of a
+                # blank, and without the quotes that is somebody else.
+                return None
         triplet = self._triplet_of(command.address, bare(command.sender), bare(command.recipient))
         # Without a recipient, as some texts become, it would be the history of the client as a
         # whole, which no peer has a say in.

@@ -1,9 +1,11 @@
 """
 A machine that is told
 ======================
-What is to be told waits here in its order, and goes out one by one over a connection that is made
-when there is something to say, and kept then. Nothing that fails is lost while there is room: it
-is told again, after a while that grows from one second to a minute.
+What is to be told waits here in its order, and goes out one by one over a connection that is kept.
+It is made at the start, so that what is wrong with it is seen then and a peer for which we were
+away hears that we are back, and later when there is something to say. Nothing that fails is lost
+while there is room: it is told again, after a while that grows from one second to a minute, or when
+the peer calls us, for then it is there again.
 
 Example Usage
 -------------
@@ -16,7 +18,8 @@ Rules. Commands are values: what is told is what was so when it was told. When `
 wait, the new one is dropped, not an old one, as milter-greylist does. A command that the peer has
 read and refuses is dropped, for it would refuse it again. The name is looked up anew for each
 connection; if one of its addresses is that on which we are called ourselves, it is us, and nothing
-is told.
+is told. What waits when all ends is tried once more where the peer was last, for a second: who does
+not restart at the same moment gets it.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds, between two attempts
 CONNECT_SECONDS = 60.0  # for a peer that may take for ever
-LAST_SECONDS = 5.0  # for what waits, when all ends
+LAST_SECONDS = 5.0  # for what waits, when all ends and there is a connection
+LAST_CALL = 1.0  # to get one then
 LOOK_AGAIN = 300.0  # whether a peer that was ourselves still is
 ANY_ADDRESS = ("", "*", "0.0.0.0", "::")  # noqa: S104 - what is compared, not bound
 
@@ -117,7 +121,11 @@ class Peer(component):
         self._gap = 0.0  # the latest, between two attempts
         self._not_before = -inf  # the next attempt
         self._ourselves_until = -inf
-        self._stopping_until = inf
+        self._ended_at = -inf  # the latest attempt
+        self._addresses_seen: tuple[str, ...] = ()  # where it was then
+        self._reached = False  # in the attempt under way
+        self._to_greet = True  # it is called though there is nothing to say
+        self._stopped_at = inf
         self._sent = self._dropped = 0
         self._error = ""
         self._complaints = Seldom(60.0)
@@ -147,8 +155,16 @@ class Peer(component):
         self._queue.append(command)
         self.unpause()
 
+    def is_there(self) -> None:
+        """It has called, so what waits need not wait for the end of a pause. Who calls and hangs up
+        all the time is called back once in a second."""
+        self._gap = 0.0
+        self._not_before = min(self._not_before, self._ended_at + FIRST_PAUSE)
+        self.unpause()
+
     def take_over(self, other: Peer, now: float) -> None:
         """Go on in the place of one that has failed, after the longest pause."""
+        self._to_greet = False
         self._queue.extend(other.waiting)
         self._sent, self._dropped = other._sent, other._dropped
         self._gap = LONGEST_PAUSE
@@ -183,11 +199,13 @@ class Peer(component):
         act_at_once(self, "_outcomes", self._hear)
         while not self.told_to_stop():
             left = self._not_before - self.now()
-            if self._queue and left <= 0:
+            wanted = bool(self._queue) or self._to_greet
+            if wanted and left <= 0:
                 yield from self._call()
             elif not self.anyReady():
-                self.pause(left if self._queue else None)
+                self.pause(left if wanted else None)
             yield 1
+        yield from self._last_call()
         if self.waiting:
             log.warning("peer %s was not told of %d entries", self.peer, len(self.waiting))
 
@@ -198,18 +216,36 @@ class Peer(component):
 
     def _call(self) -> Iterator[object]:
         """One attempt, with all addresses; returns when there is no connection any more."""
-        sent, self._error = self._sent, ""
+        sent, self._error, self._reached = self._sent, "", False
+        greeting, self._to_greet = self._to_greet, False
         addresses = yield from self._addresses()
+        self._addresses_seen = addresses or self._addresses_seen
         for address in addresses:
             yield from self._talk(address)
-            if self._sent > sent or not self._queue or self.told_to_stop():
+            unheard = bool(self._queue) or (greeting and not self._reached)
+            if self._sent > sent or not unheard or self.told_to_stop():
                 break
+        self._ended_at = self.now()
         if self._sent > sent:
             self._gap = 0.0
-        if self._queue and not self.told_to_stop():
+        if self.told_to_stop():
+            return
+        if self._queue:
             self._gap = min(max(FIRST_PAUSE, 2 * self._gap), LONGEST_PAUSE)
-            self._not_before = self.now() + self._gap * self._jitter()
+            # Never less than the first: so often it may be, and so often a peer is called that
+            # calls us without end.
+            self._not_before = self._ended_at + max(FIRST_PAUSE, self._gap * self._jitter())
+        if self._queue or (greeting and not self._reached and not self.status.ourselves):
             self._complain()
+
+    def _last_call(self) -> Iterator[object]:
+        """All ends, and maybe what waits can still be told."""
+        if self._ended_at >= self._stopped_at or stops_at_once(self.told_to_stop()):
+            return
+        for address in self._addresses_seen:
+            if not self._queue or self._is_over():
+                return
+            yield from self._talk(address)
 
     def _complain(self) -> None:
         if self._complaints.is_due("cannot", self.now()):
@@ -256,7 +292,7 @@ class Peer(component):
                 self.send(word, "_stop")
                 if stops_at_once(word):
                     tcp.inboxes["control"].deliver(word)
-            patient = self._stopping_until < inf and not stops_at_once(told)
+            patient = self._stopped_at < inf and not stops_at_once(told)
             self.pause(max(0.0, self._stopping_until - self.now()) if patient else None)
             yield 1
         self._version = 0
@@ -286,16 +322,24 @@ class Peer(component):
 
     def _last_word(self) -> ipc | None:
         """What the session is to hear now, if all is to end."""
+        if self.told_to_stop() is None:
+            return None
+        if self._is_over():
+            return shutdownMicroprocess(self)
+        return None if self.waiting else producerFinished(self)
+
+    def _is_over(self) -> bool:
+        """All is to end, and there is no time left for what waits."""
         stop = self.told_to_stop()
         if stop is None:
-            return None
-        if self._stopping_until == inf:
-            self._stopping_until = self.now() + LAST_SECONDS
-        if stops_at_once(stop) or self.now() >= self._stopping_until:
-            return shutdownMicroprocess(self)
-        if self._version and self.waiting:
-            return None
-        return producerFinished(self)
+            return False
+        if self._stopped_at == inf:
+            self._stopped_at = self.now()
+        return stops_at_once(stop) or self.now() >= self._stopping_until
+
+    @property
+    def _stopping_until(self) -> float:
+        return self._stopped_at + (LAST_SECONDS if self._version else LAST_CALL)
 
     def _give(self) -> None:
         """The next command, if the one before it has its answer."""
@@ -306,7 +350,7 @@ class Peer(component):
     def _hear(self, outcome: Outcome) -> None:
         match outcome:
             case Established(version):
-                self._version, self._error = version, ""
+                self._version, self._error, self._reached = version, "", True
                 if self._complaints.is_due(("established", version), self.now()):
                     log.info(
                         "Connection to %s established, protocol version %d", self.peer, version

@@ -171,9 +171,16 @@ class SyncService(component):
         if not self._peers:
             return
         try:
+            untold = self.telling.untold
             for command in self.telling.commands_for(decided):
                 for peer in self._peers.values():
                     peer.tell(command)
+            if self.telling.untold > untold and self._complaints.is_due("untold", self.now()):
+                log.info(
+                    "peers are not told of a record whose addresses no line can say (%d since the"
+                    " start)",
+                    self.telling.untold,
+                )
         except Exception:
             # This is the turn of the decider, and before that of a client, who have no part in it.
             if self._complaints.is_due("fault", self.now()):
@@ -221,6 +228,7 @@ class SyncService(component):
 
     def welcome(self, address: str, peer: str) -> None:
         """A peer has called."""
+        self._peers[peer].is_there()
         if self._complaints.is_due((peer, "calls", address), self.now()):
             log.info("Incoming MX sync connection from %s (%s)", address, peer)
 

@@ -11,6 +11,11 @@ record does not say when a pass that it renews would have ended. Where they are 
 have been started anew, or it is long ago), a pass that is renewed is told as a new one, with an Add
 just before it: then whoever hears it need not have known it.
 
+A line has no words for blanks, for letters that are not ASCII, and for some more of what may stand
+between quotes. A milter-greylist puts `_` there, and so would speak of whoever is really called so;
+and a record about one sender must never let in another's mail. So what is said is read once more as
+its hearers will, and where it would not mean the same triplet nothing is told.
+
 >>> from Kamaelia.Apps.Grey.Core.Types import Attempt, Decided, Decision, Reason, Verdict
 >>> from Kamaelia.Apps.Grey.Core.Types import Record, Triplet
 >>> attempt = Attempt("192.0.2.7", "mx", "a@example.net", "b@example.org", "k3f9", "b",
@@ -34,6 +39,7 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Triplet,
 )
 from Kamaelia.Support.Protocol.MXSync.Commands import (
+    LINE_BYTES,
     Add,
     Command,
     Delete,
@@ -43,6 +49,8 @@ from Kamaelia.Support.Protocol.MXSync.Commands import (
 )
 
 REMEMBERED = 20_000  # triplets: about 5 MB
+# Of a line's 511 bytes: the rest is for the longest verb, address and dates.
+_MOST_WORDS = LINE_BYTES - len("del2 addr  from  rcpt  date  aw \r\n") - 39 - 2 * 12
 
 TripletOf = Callable[[str, str, str], Triplet]
 
@@ -51,11 +59,12 @@ class Telling:
     """Telling(triplet_of, limit=20000) -> `commands_for` decisions, and `remember` for what others
     have told. triplet_of: the key of (address, sender, recipient), without < >."""
 
-    __slots__ = ("_limit", "_told", "_triplet_of")
+    __slots__ = ("_limit", "_told", "_triplet_of", "untold")
 
     def __init__(self, triplet_of: TripletOf, limit: int = REMEMBERED) -> None:
         self._triplet_of = triplet_of
         self._limit = limit
+        self.untold = 0  # records whose addresses no line can say
         # By a hash: two that share one would only share a date that their peers do not know.
         self._told: dict[int, tuple[str, int]] = {}
 
@@ -112,21 +121,30 @@ class Telling:
                 names = (address, sender, known)
                 yield from self._of_record(triplet, record, names, int(decided.now))
 
-    def _sender(self, triplet: Triplet, address: str, sender: str, recipient: str) -> str:
-        """As a milter-greylist cleans it, unless one of ours would then not find it: with
-        normalise_senders more is looked at than what stands behind the last "="."""
-        cleaned = milter_sender(f"<{sender}>")
-        if self._triplet_of(address, bare(cleaned), recipient).sender != triplet.sender:
-            normal = f"<{triplet.sender}>"
-            if is_word(normal):
-                return normal
-        return cleaned
+    def _words(
+        self, triplet: Triplet, address: str, sender: str, recipient: str
+    ) -> tuple[str, str] | None:
+        """Sender and recipient as words of a line; None: whoever hears them would not think of the
+        same triplet. The sender is as a milter-greylist cleans it, unless one of ours would not
+        find it then: with normalise_senders more is looked at than what is behind the last "="."""
+        to = milter_recipient(f"<{recipient}>")
+        for said in (milter_sender(f"<{sender}>"), f"<{triplet.sender}>"):
+            heard = self._triplet_of(address, bare(said), bare(to))
+            if heard.recipient != triplet.recipient:
+                return None
+            if heard.sender == triplet.sender:
+                return (said, to) if len(said) + len(to) <= _MOST_WORDS and is_word(said) else None
+        return None
 
     def _of_record(
         self, triplet: Triplet, record: Record, names: tuple[str, str, str], now: int
     ) -> Iterator[Command]:
-        address, *both = names
-        sender, recipient = self._sender(triplet, address, *both), milter_recipient(f"<{both[1]}>")
+        address = names[0]
+        words = self._words(triplet, *names)
+        if words is None:
+            self.untold += 1
+            return
+        sender, recipient = words
         if record.passed_at is None:
             if record.deferred == 1:  # else it came too early, which moves nothing
                 self.remember(triplet, address, record.due)

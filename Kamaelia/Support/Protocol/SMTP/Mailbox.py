@@ -33,14 +33,19 @@ _quoted = re.compile(r"([\"\\])").sub
 _pair = re.compile(r"\\(.)").sub
 _controls = re.compile(r"[\x00-\x1f\x7f]")
 _BLANKS = " \t\r\n"
-LONGEST = 1024  # of what is longer nobody has a mailbox
+LONGEST = 512  # characters of a mailbox that count; one that is longer nobody has
+_READ = 2 * LONGEST  # of what stands for it, quotes and comments with it
 
 
 def mailbox(text: str) -> str:
     """The text for the mailbox that is written so, between < and >. Without a domain, the local
     part without its quotes; "" is the null sender."""
-    if not text or _is_plain(text) or len(text) > LONGEST:
-        return text
+    if not text or _is_plain(text):
+        return text[:LONGEST]
+    return _read(text[:_READ])[:LONGEST]
+
+
+def _read(text: str) -> str:
     letters: list[str] = []
     at = -1  # where the last @ is that is one
     depth = 0  # of comments
@@ -67,14 +72,16 @@ def mailbox(text: str) -> str:
                 at = len(letters)
             letters.append(letter)
     if at < 0 or at == len(letters) - 1:  # mail servers look for another @ then, such as Postfix
-        return unquoted("".join(letters))
+        return _routed("".join(letters))
     return mailbox_of("".join(letters[:at]), "".join(letters[at + 1 :]))
 
 
 def mailbox_of(local: str, domain: str) -> str:
-    """The text for a mailbox of a domain; local: its local part as it is meant, without quotes."""
+    """The text for a mailbox of a domain; local: its local part as it is meant, without quotes. Of
+    an empty one there is nothing to quote: the key of a sender that ends in "=", as peers tell it,
+    is the same text."""
     local = _visible(local)
-    if _needs_quotes(local) or not local:
+    if _needs_quotes(local):
         local = '"' + _quoted(r"\\\1", local) + '"'
     return f"{local}@{domain.removesuffix('.')}"
 
@@ -82,6 +89,11 @@ def mailbox_of(local: str, domain: str) -> str:
 def unquoted(text: str) -> str:
     """The text for a mailbox whose local part has no quotes or escapes, as Postfix tells its policy
     services."""
+    return text[:LONGEST] if _is_plain(text) else _routed(text[:_READ])[:LONGEST]
+
+
+def _routed(text: str) -> str:
+    """The same, of any length."""
     if _is_plain(text):
         return text
     if text.endswith("@"):

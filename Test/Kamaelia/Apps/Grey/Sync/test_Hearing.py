@@ -42,6 +42,14 @@ def test_nor_has_it_one_in_what_only_looks_like_a_recipient(recipient: str) -> N
     assert hearing.triplet(Delete("192.0.2.30", "<>", recipient, NOW, NOW + 900)) is None
 
 
+def test_an_address_that_a_milter_greylist_had_to_change_is_nobody() -> None:
+    """ "b c"@x becomes "b_c"@x there: without the quotes that is a real sender."""
+    for sender, recipient in (('<"b_c"@x.org>', "<d@e>"), ("<d@e>", '"b_c"@x.org')):
+        assert hearing().triplet(Delete("192.0.2.30", sender, recipient, NOW, NOW + 900)) is None
+    for plain in ("<b_c@x.org>", '<"b@c_d"@x.org>'):
+        assert hearing().triplet(Delete("192.0.2.30", plain, "<d@e>", NOW, NOW + 900)) is not None
+
+
 def test_an_add_makes_wait_and_a_delete_lets_pass() -> None:
     add = Add("192.0.2.30", "<a@b>", "<c@d>", NOW + 60)
     record = hearing().record(add, None, NOW, "mx2")

@@ -112,7 +112,8 @@ def test_strangers_hear_106_and_are_logged_once_a_minute(
             assert (yield from world.receive(sock, len(GO_AWAY))) == GO_AWAY
         clock.advance(60)
         yield from world.receive_all(call(world, machine, source))
-        assert caplog.messages == [f"Remote host {source} is not a peer MX"] * 2
+        said = [text for text in caplog.messages if text.startswith("Remote host")]
+        assert said == [f"Remote host {source} is not a peer MX"] * 2
         assert machine.store.heard == []
 
     world.play(script())
@@ -141,7 +142,8 @@ def test_strangers_of_many_addresses_do_not_fill_the_log(
         yield from world.settle()
         for number in range(5_000):
             machine.service.stranger(f"2001:db8::{number:x}")
-        assert 0 < len(caplog.messages) <= SyncService_module.STRANGERS_LOGGED
+        said = [text for text in caplog.messages if text.startswith("Remote host")]
+        assert 0 < len(said) <= SyncService_module.STRANGERS_LOGGED
 
     world.play(script())
 

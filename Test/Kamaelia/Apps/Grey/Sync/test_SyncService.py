@@ -16,6 +16,7 @@ from Test.Kamaelia.Apps.Grey.Sync.machines import (
     EPOCH,
     RECIPIENT,
     DictStore,
+    Machine,
     Site,
     attempt_of,
     triplet_of,
@@ -122,6 +123,51 @@ def test_a_peer_that_was_down_catches_up_by_itself(
         assert len(site.states()) == len(site.states(CLIENT, "t@example.org")) == 1
         assert there.state() is not None
         assert caplog.text.count("cannot sync with peer") == 1  # in so short a time
+
+    world.play(script())
+
+
+def test_of_whom_no_line_can_say_the_address_nobody_is_told_and_that_is_said(
+    world: World, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told as `b_c` it would let in somebody else."""
+    caplog.set_level(logging.INFO)
+
+    def script() -> Script:
+        site = Site(world, clock, 2)
+        said = "peers are not told of a record whose addresses no line can say (%d since the start)"
+        yield from world.settle()
+        for number in range(3):
+            site[0].attempt(sender=f'"b c{number}"@example.org')
+        assert [text for text in caplog.messages if "no line" in text] == [said % 1]
+        clock.advance(60)
+        site[0].attempt(sender='"b c"@example.org')
+        assert caplog.messages[-1] == said % 4
+        yield from site.settled()
+        assert site[1].store.records == {}
+
+    world.play(script())
+
+
+def test_a_peer_that_was_restarted_has_all_before_it_is_asked(
+    world: World, clock: FakeClock
+) -> None:
+    def script() -> Script:
+        site = Site(world, clock, 2)
+        here, there = site[0], site[1]
+        yield from site.settled()
+        yield from there.go_away()
+        there.service.stop()
+        yield from world.until(there.service._isStopped)
+        here.attempt()
+        for _ in range(10):  # 1, 2, 4 seconds and some: the next try is far
+            yield from world.settle()
+            clock.advance(1)
+        yield from world.settle()
+        assert here.queued == 1
+        again = Machine(world, site.now, there.host, there.port, here.settings.peers)
+        yield from world.until(lambda: here.queued == 0)  # no time has passed
+        assert again.state() == here.state()
 
     world.play(script())
 

@@ -2,9 +2,12 @@
 
 import doctest
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from Kamaelia.Apps.Grey.Core.Access.Patterns import bare
 from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
@@ -25,8 +28,17 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Triplet,
     Verdict,
 )
+from Kamaelia.Apps.Grey.Sync.Hearing import Hearing
 from Kamaelia.Apps.Grey.Sync.Telling import Telling
-from Kamaelia.Support.Protocol.MXSync.Commands import Add, Command, Delete, Flush
+from Kamaelia.Support.Protocol.MXSync.Commands import (
+    Add,
+    Command,
+    Delete,
+    Flush,
+    read_command,
+    to_line,
+)
+from Kamaelia.Support.Protocol.SMTP.Mailbox import mailbox, mailbox_of
 from Test.Kamaelia.Apps.Grey.Sync.machines import (
     CLIENT,
     RECIPIENT,
@@ -93,12 +105,80 @@ def test_others_file_it_under_the_same_sender(sender: str, normalise: bool) -> N
         assert add.sender == milter_sender(f"<{sender}>")
 
 
-def test_a_sender_that_no_line_can_say_is_told_as_milter_greylist_would() -> None:
-    attempt = attempt_of(CLIENT, "\u00e9@x.org")
-    decision = with_triplet(triplet_of(CLIENT, attempt.sender, RECIPIENT), None, Rules(Policy()), 9)
-    (add,) = Telling(triplet_of).commands_for(Decided(attempt, decision, NOW))
-    assert isinstance(add, Add)
-    assert add.sender == "<__@x.org>"
+@pytest.mark.parametrize(
+    ("sender", "recipient"),
+    [
+        ("\u00e9@x.org", RECIPIENT),
+        (SENDER, "\u00e9@x.org"),
+        ('"b c"@x.org', RECIPIENT),
+        (SENDER, '"b c"@x.org'),
+        ("bounce=j\u00f6 rg\r\n@example.org", RECIPIENT),
+        (f"{'s' * 300}@x.org", f"{'r' * 150}@x.org"),
+        (f"{'s' * 400}@x.org", RECIPIENT),
+        (SENDER, f"{'r' * 400}@x.org"),
+    ],
+)
+def test_what_no_line_can_say_is_not_told_and_counted(sender: str, recipient: str) -> None:
+    """Told with a _ for what it cannot say it would be about b_c@x.org, who is somebody else."""
+    attempt = attempt_of(CLIENT, sender, recipient)
+    triplet = triplet_of(CLIENT, attempt.sender, attempt.recipient)
+    first = with_triplet(triplet, None, Rules(Policy(delay_seconds=60)), NOW)
+    telling = Telling(triplet_of)
+    assert telling.commands_for(Decided(attempt, first, NOW)) == []
+    assert telling.untold == 1
+    then = with_triplet(triplet, first.record, Rules(Policy(delay_seconds=60)), NOW + 99)
+    assert telling.commands_for(Decided(attempt, then, NOW + 99)) == []
+
+
+def keyed(policy: Policy) -> Callable[[str, str, str], Triplet]:
+    """The key of what peers say and are told, as the server has it."""
+
+    def key(client: str, sender: str, recipient: str) -> Triplet:
+        return key_of(attempt_of(client, mailbox(bare(sender)), mailbox(bare(recipient))), policy)
+
+    return key
+
+
+LOCALS = st.one_of(
+    st.text(alphabet='ab=.@"\\() :<>+-_!%\u00e9\x01', max_size=10),
+    st.sampled_from(
+        ["Zm9v==", "SRS0=HHH=TT=orig.org=", "bounce-1-a=b.example", "=", "a b=", "x" * 400]
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(LOCALS, LOCALS, st.booleans())
+def test_what_is_told_is_heard_as_the_same_triplet_or_not_told_at_all(
+    sender: str, recipient: str, normalise: bool
+) -> None:
+    policy = Policy(normalise_senders=normalise, delay_seconds=60)
+    attempt = attempt_of(
+        CLIENT, mailbox_of(sender, "x.test") if sender else "", mailbox_of(recipient, "y.test")
+    )
+    triplet = key_of(attempt, policy)
+    first = with_triplet(triplet, None, Rules(policy), NOW)
+    then = with_triplet(triplet, first.record, Rules(policy), NOW + 99)
+    telling, hearing = Telling(keyed(policy)), Hearing(keyed(policy), policy.lifetimes, 60)
+    for decision in (first, then):
+        for command in telling.commands_for(Decided(attempt, decision, NOW)):
+            line = to_line(command, version=3)
+            assert line is not None
+            heard = read_command(line.decode("ascii").split())
+            assert isinstance(heard, Add | Delete)
+            assert hearing.triplet(heard) == triplet
+
+
+@pytest.mark.parametrize("sender", ["Zm9v==@x.test", "list=@x.test", "@x.test"])
+def test_a_sender_of_which_only_the_domain_counts_is_told_as_that(sender: str) -> None:
+    """As a milter-greylist says it, and hears it."""
+    policy = Policy(delay_seconds=60)
+    attempt = attempt_of(CLIENT, sender)
+    triplet = key_of(attempt, policy)
+    first = with_triplet(triplet, None, Rules(policy), NOW)
+    (add,) = Telling(keyed(policy)).commands_for(Decided(attempt, first, NOW))
+    assert add == Add(CLIENT, "<@x.test>", TO, NOW + 60)
+    assert Hearing(keyed(policy), policy.lifetimes, 60).triplet(add) == triplet
 
 
 def test_a_retry_from_next_door_is_told_under_the_address_that_peers_know() -> None:
@@ -196,16 +276,6 @@ def test_addresses_are_those_of_ipv4_where_they_can_be() -> None:
     record = Record.started(NOW, delay=60)
     decision = Decision(Verdict.DEFER, Reason.NEW, 60, TRIPLET, record)
     assert told(decision, f"::ffff:{CLIENT}") == [Add(CLIENT, FROM, TO, NOW + 60)]
-
-
-def test_what_would_break_a_line_is_cleaned_as_milter_greylist_cleans_it() -> None:
-    attempt = attempt_of(sender="bounce=j\u00f6 rg\r\n@example.org", recipient='"a b"@example.net')
-    record = Record.started(NOW, delay=60)
-    triplet = triplet_of(CLIENT, attempt.sender, attempt.recipient)
-    decision = Decision(Verdict.DEFER, Reason.NEW, 60, triplet, record)
-    assert Telling(triplet_of).commands_for(Decided(attempt, decision, NOW)) == [
-        Add(CLIENT, "<j___rg__@example.org>", '<"a_b"@example.net>', NOW + 60)
-    ]
 
 
 def test_a_message_is_told_of_for_each_recipient_that_has_a_record() -> None:
