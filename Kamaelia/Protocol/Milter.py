@@ -70,8 +70,8 @@ class MilterSession(component):
     MTA's connection.
 
     wishes: what it is to be told of, see Negotiation.Wishes: one for all connections. timeout:
-    seconds in which the MTA has to say something. session: the FilterSession; its `macro`,
-    `agreement` and `in_message` are for subclasses, too."""
+    seconds in which the MTA has to say something, a whole command. session: the FilterSession; its
+    `macro`, `agreement` and `in_message` are for subclasses, too."""
 
     Inboxes = {
         "inbox": "bytes: from the MTA, sliced anywhere",
@@ -187,9 +187,6 @@ class MilterSession(component):
         session = self.session
         if self._held is not None and session.unread > UNREAD_BYTES:
             raise noSpaceInBox(session.unread, UNREAD_BYTES)
-        scheduler = self._axon_scheduler
-        if scheduler is not None:  # as now(), with a call less for each command
-            self._heard_at = scheduler.clock()
         try:
             session.receive_data(data)
         except MilterProtocolError as error:
@@ -208,9 +205,11 @@ class MilterSession(component):
         session = self.session
         if self._held is None:
             self._pumping = True
+            heard = False
             try:
                 waited = session.waiting
                 while (event := session.next_event()) is not None:
+                    heard = True
                     if waited:
                         self._stale += 1
                     self._take(event)
@@ -221,6 +220,10 @@ class MilterSession(component):
                 self._failed(error)
             finally:
                 self._pumping = False
+            # Whole commands count, and no pieces of them: a byte now and then is no mail server.
+            scheduler = self._axon_scheduler
+            if (heard or session.out) and scheduler is not None:
+                self._heard_at = scheduler.clock()  # as now(), with a call less for each command
         if session.out:
             self._flush()
         if session.closed or self._stopping:

@@ -342,6 +342,8 @@ class GreyServer(component):
                 session.office = era.office
                 if not session.is_asking:
                     self._move(session)
+            elif isinstance(session, MilterDoor):  # from its next client on
+                session.turn_to(era.office, era.macros, config.milter_patience)
         self.unpause()  # there may be more to look at than before
         for old in self._eras[:-1]:
             self._retire(old)
@@ -456,9 +458,9 @@ class GreyServer(component):
         return session
 
     def _milter(self, **peer: Any) -> MilterDoor:  # noqa: ANN401 - as ServerCore gives them
-        era = self._era
-        patience = float(self.config.milter_patience)
+        era, patience = self._era, self.config.milter_patience
         door = MilterDoor(era.office, **peer, macros=era.macros, patience=patience)
+        door.when_turned = self._turned
         return self._asking(door, era)
 
     def _policy(self, **peer: Any) -> PolicyDoor:  # noqa: ANN401

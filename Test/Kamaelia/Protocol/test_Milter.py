@@ -166,6 +166,21 @@ def test_silence_is_left_after_two_hours(caplog: pytest.LogCaptureFixture) -> No
     ]
 
 
+def test_a_byte_now_and_then_is_no_word_of_an_mta() -> None:
+    one_by_one = [(20.0 * (at + 1), MAIL[at : at + 1]) for at in range(len(MAIL) - 1)]
+    served = Served(timeout=30.0).later((0.0, OFFER + CONNECT), *one_by_one).run()
+    assert len(one_by_one) > 1
+    assert served.clock() == 1000.0 + 30.0
+    assert served.owner.events == [CLIENT, Quit()]
+
+
+def test_a_whole_command_is_however_it_comes() -> None:
+    at = len(MAIL) // 2
+    pieces = ((20.0, MAIL[:at]), (25.0, MAIL[at:]))
+    served = Served(timeout=30.0).later((0.0, OFFER + CONNECT), *pieces).run()
+    assert served.clock() == 1000.0 + 25.0 + 30.0
+
+
 def test_the_mtas_time_stands_still_while_its_answer_is_worked_on() -> None:
     served = Served(seconds=100.0, timeout=30.0).later((0.0, OFFER + CONNECT + MAIL + RCPT)).run()
     assert served.wire == LATER

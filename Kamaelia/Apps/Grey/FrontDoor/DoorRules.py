@@ -19,9 +19,10 @@ longest wait; else why the last one did not. It is `X-Greylist`, as milter-greyl
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Protocol
 
@@ -40,6 +41,7 @@ HEADER = "X-Greylist"
 MOST_TARPITTED = 1_000  # of those beyond nobody waits
 LONGEST_TARPIT = 3_600.0  # seconds
 SHARES = 4  # of the room for kept messages: one client has one of them at most
+LONGEST_HOST = 255  # characters of a host's name (RFC 1035, section 2.3.4)
 MOST_HEADERS = 20  # that rules may add to one message
 PEEK_BYTES = 131_072  # of a message that rules may see, unless they say otherwise
 # What is added to a message; for that much less the servers' limits are told to clients.
@@ -67,6 +69,7 @@ WHY = {
     Reason.STORE_FAILED: "Internal error",
 }
 DEFAULT_WHY = "Default is to whitelist mail"
+_TARPIT = "tarpit "  # see Ruling.kinds
 
 Local = tuple[int, int, int, int, int]
 
@@ -131,7 +134,7 @@ class DoorRules:
         self._peek_bytes = peek_bytes
         self._ids = 0
         # Lines of the present second: under load many messages come through for one reason.
-        self._lines: dict[tuple[int, str, str], bytes] = {}
+        self._lines: dict[tuple[int, str, str, str], bytes] = {}
         self._lines_until = 0.0
         self._local: tuple[int, Local] = (-1, (0, 0, 1, 1, 0))
         self._complaints = Seldom(60.0)
@@ -181,14 +184,16 @@ class DoorRules:
 
     # ---- headers
 
-    def report_line(self, waited: int, last: Decision | None, address: str) -> bytes:
+    def report_line(
+        self, waited: int, last: Decision | None, address: str, host: str = ""
+    ) -> bytes:
         """X-Greylist of a message whose recipients waited so many seconds at the most; empty if it
         is to have none. last: the decision on the last of them. address: that the client came
-        to."""
-        key: tuple[int, str, str] | None
+        to. host: whose that is, if it is not the one of the settings."""
+        key: tuple[int, str, str, str] | None
         if last is None or last.ruling is None:
             # Not the reason itself: an Enum's hash takes longer than all the rest of this.
-            key = (waited, last.reason._value_ if last is not None else "", address)
+            key = (waited, last.reason._value_ if last is not None else "", address, host)
         elif last.ruling.report:
             return header_line(HEADER, last.ruling.report)
         else:
@@ -201,12 +206,14 @@ class DoorRules:
             line = self._lines.get(key)
             if line is not None:
                 return line
-        line = self._make_report(waited, last, address, now)
+        line = self._make_report(waited, last, address, host, now)
         if key is not None:
             self._lines[key] = line
         return line
 
-    def _make_report(self, waited: int, last: Decision | None, address: str, now: float) -> bytes:
+    def _make_report(
+        self, waited: int, last: Decision | None, address: str, host: str, now: float
+    ) -> bytes:
         if waited > 0 and self._tells_delays:
             text = f"Delayed for {hours(waited)} by"
         elif waited <= 0 and self._tells_others:
@@ -216,7 +223,7 @@ class DoorRules:
         settings = self.settings
         date = f"{formatdate(now, localtime=True)} ({time.localtime(now).tm_zone})"
         address = settings.local_address or address or "0.0.0.0"  # noqa: S104 - nobody's address
-        me = f"{settings.product} ({settings.hostname} [{address}])"
+        me = f"{settings.product} ({host[:LONGEST_HOST] or settings.hostname} [{address}])"
         return header_line(HEADER, f"{text} {me}; {date}")
 
     def why(self, decision: Decision | None) -> str:
@@ -243,7 +250,23 @@ class DoorRules:
 def is_for_waiting(ruling: Ruling) -> bool:
     """Whether it lets in for nothing but that the client waits: if it cannot, it is not let in.
     Else whoever has filled the tarpit could walk past it."""
-    return any(kind.startswith("tarpit ") for kind in ruling.kinds)
+    return any(kind.startswith(_TARPIT) for kind in ruling.kinds)
+
+
+def endured(decision: Decision, seconds: float) -> Decision:
+    """The decision on one that has been kept waiting so long, perhaps shorter than it should have
+    been: its header then says how long it was."""
+    ruling = decision.ruling
+    if ruling is None or ruling.tarpit <= seconds:
+        return decision
+    missing = math.ceil(ruling.tarpit - seconds)
+    kinds = tuple(_shorter(kind, missing) for kind in ruling.kinds)
+    return replace(decision, ruling=replace(ruling, kinds=kinds))
+
+
+def _shorter(kind: str, missing: int) -> str:
+    named = kind.removeprefix(_TARPIT)
+    return kind if named == kind else f"{_TARPIT}{max(0, int(named) - missing)}"
 
 
 def _tell_nobody(_attempt: Attempt, _seconds: float) -> None:

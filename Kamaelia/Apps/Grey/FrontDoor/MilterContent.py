@@ -208,6 +208,8 @@ class MilterContent(MilterWaiting):
             self.refuse(said(decision))
             return
         ruling = decision.ruling
+        # The message may have been made to wait itself, when all of it was there.
+        mail.waited = max(mail.waited, decision.waited_seconds)
         headers = _few((*mail.given_headers, *ruling.addheaders))
         edits = Edits(self._report(mail), headers, ruling.subjtag, ruling.addfooter)
         self._let_out(mail, edits)
@@ -222,7 +224,7 @@ class MilterContent(MilterWaiting):
             return b""
         macro = self.session.macro
         address = local_address(macro("if_addr"), macro("daemon_addr"))
-        return rules.report_line(mail.waited, last, address)
+        return rules.report_line(mail.waited, last, address, macro("j"))
 
     def _let_out(self, mail: MilterMail, edits: Edits) -> None:
         """The mail server may have it, edited."""

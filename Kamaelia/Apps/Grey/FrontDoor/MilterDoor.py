@@ -26,6 +26,11 @@ for else it would give up. At a recipient only Postfix may be told so: Sendmail 
 a longer tarpit cannot be had. A client that hangs up inside its tarpit the mail server notices only
 when it is over, unless it closes our connection.
 
+A mail server may use the connection for the sessions of many clients, one after the other
+(QUIT_NC): each is served by the settings of the time when it begins. Where these ask for other
+things than the mail server was asked for in the negotiation, the connection is closed between two
+sessions, and the mail server makes another one.
+
 Shutdown: on shutdownMicroprocess the message under way is finished, and who is in a tarpit is sent
 away with a 451; then the connection is closed. The mail server closing it (producerFinished) ends
 everything at once.
@@ -46,6 +51,7 @@ from Kamaelia.Apps.Grey.Core.Types import Attempt, MessageAttempt, Verdict
 from Kamaelia.Apps.Grey.FrontDoor import MilterContent as Content
 from Kamaelia.Apps.Grey.FrontDoor import MilterWaiting as Waiting
 from Kamaelia.Apps.Grey.FrontDoor.DecisionOffice import DecisionOffice
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
 from Kamaelia.Apps.Grey.FrontDoor.MilterContent import MilterContent
 from Kamaelia.Apps.Grey.FrontDoor.MilterFacts import bare, macros_to_ask_for, tls_subject
 from Kamaelia.Apps.Grey.FrontDoor.MilterMail import NO_ADDRESS, MilterMail
@@ -56,7 +62,7 @@ from Kamaelia.Protocol.Milter import MilterSession
 from Kamaelia.Support.Protocol.Milter import Commands
 from Kamaelia.Support.Protocol.Milter.Negotiation import Action, Stage, Wishes
 from Kamaelia.Support.Protocol.Milter.Responses import CONTINUE
-from Kamaelia.Support.Protocol.SMTP.Mailbox import sides
+from Kamaelia.Support.Protocol.SMTP.Mailbox import LONGEST, sides
 
 TOO_MANY: Words = (452, "4.5.3", "too many recipients, send to the others in another message")
 _PASS, _DEFER = Verdict.PASS, Verdict.DEFER  # a look into the Enum costs as much as a message
@@ -86,12 +92,23 @@ def wishes_for(
     return wishes, tuple(name for names in before for name in names), asked[Stage.RCPT]
 
 
+def _wished(
+    rules: DoorRules | None, macros: tuple[str, ...]
+) -> tuple[Wishes, tuple[str, ...], tuple[str, ...]]:
+    return wishes_for(
+        for_rules=rules is not None and rules.needs_subject,
+        data_rules=rules is not None and rules.data_rules,
+        macros=macros,
+    )
+
+
 class MilterDoor(MilterContent, MilterSession):
     """MilterDoor(office, peer="", peerport=0, localip="", localport=0, macros=(), patience=8.0) ->
     one connection of a mail server.
 
     macros: what the access rules look at beside the usual. patience: seconds that a mail server
-    which may not be told that it goes on waits for the answer to a recipient."""
+    which may not be told that it goes on waits for the answer to a recipient. When the settings
+    change, `turn_to` the new ones."""
 
     Inboxes = {
         "inbox": "bytes: from the mail server, sliced anywhere",
@@ -106,7 +123,10 @@ class MilterDoor(MilterContent, MilterSession):
         "signal": "producerFinished: the connection is over, close it",
     }
 
-    __slots__ = (*Waiting.SLOTS, *Content.SLOTS, "_certified", "_recipient_names", "_way")
+    __slots__ = (
+        *(*Waiting.SLOTS, *Content.SLOTS),
+        *("when_turned", "_between", "_certified", "_next", "_recipient_names", "_way", "_wishes"),
+    )
 
     def __init__(
         self,
@@ -119,13 +139,13 @@ class MilterDoor(MilterContent, MilterSession):
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         rules = office.rules
-        wishes, names, self._recipient_names = wishes_for(
-            for_rules=rules is not None and rules.needs_subject,
-            data_rules=rules is not None and rules.data_rules,
-            macros=macros,
-        )
+        self._wishes, names, self._recipient_names = _wished(rules, macros)
         connection = {"peer": peer, "peerport": peerport, "localip": localip}
-        super().__init__(office, wishes, patience, names, **connection, localport=localport)
+        super().__init__(office, self._wishes, patience, names, **connection, localport=localport)
+        # Called with this component when it has another office than it had.
+        self.when_turned: Callable[[MilterDoor], object] | None = None
+        self._next: tuple[DecisionOffice, tuple[str, ...], float] | None = None
+        self._between = False  # one session is over, and no other has begun
         self._way: WayToDecider | None = None
         self._certified: bool | None = None  # its client has a certificate; None: not looked yet
 
@@ -143,12 +163,13 @@ class MilterDoor(MilterContent, MilterSession):
             handler(self, event)
 
     def _connected(self, event: Commands.Connect) -> None:
+        self._between = False
         self._client = event.address
         self._host = event.host
 
     def _hello(self, event: Commands.Helo) -> None:
         self._forget_mail()
-        self._helo = event.name
+        self._helo = event.name[:LONGEST]
         self._certified = None
 
     def _begins(self, event: Commands.MailFrom) -> None:
@@ -204,6 +225,38 @@ class MilterDoor(MilterContent, MilterSession):
         self._broken_off(event)
         self._known = self._certified = None
         self._client = self._host = self._helo = self.session_id = ""
+        self._between = True
+        self._turn()
+
+    # ---- other settings
+
+    def turn_to(self, office: DecisionOffice, macros: tuple[str, ...], patience: float) -> None:
+        """The settings have changed: these hold from the mail server's next session on. Its client
+        of now began with the others, and keeps them."""
+        self._next = (office, macros, patience)
+        if self._between:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Between two sessions."""
+        if self._next is None:
+            return
+        (office, macros, self._patience), self._next = self._next, None
+        wishes, _, _ = _wished(office.rules, macros)
+        if wishes is not self._wishes:
+            # What we are told was agreed on, once for the connection: messages that are to be
+            # looked at from now on would not even be sent. The mail server has to make another one.
+            self.session.closed = True
+            self.unpause()
+            return
+        if self._way is not None:
+            self._way.end()
+            self._way = None
+        self._asks = False
+        self.office = office
+        self._rules = office.rules
+        if self.when_turned is not None:
+            self.when_turned(self)
 
     # ---- what the rules are told
 

@@ -32,13 +32,13 @@ from Kamaelia.Support.Protocol.SMTP.Mailbox import mailbox
 # At which stage which macro is known; without braces. Those in the second table only access rules
 # want to see.
 _ALWAYS: dict[Stage, tuple[str, ...]] = {
-    Stage.CONNECT: ("v", "if_addr", "daemon_addr"),
+    Stage.CONNECT: ("v", "j", "if_addr", "daemon_addr"),
     Stage.HELO: ("verify", "cert_subject"),
     Stage.MAIL: ("auth_authen",),
     Stage.RCPT: ("greylist",),
 }
 _FOR_RULES: dict[Stage, tuple[str, ...]] = {
-    Stage.CONNECT: ("j", "_", "daemon_name", "if_name", "client_addr", "client_ptr"),
+    Stage.CONNECT: ("_", "daemon_name", "if_name", "client_addr", "client_ptr"),
     Stage.HELO: ("tls_version", "cipher", "cipher_bits", "cert_issuer"),
     Stage.MAIL: ("i", "auth_type", "auth_ssf", "auth_author", "mail_mailer", "mail_host"),
     Stage.RCPT: ("i", "rcpt_mailer", "rcpt_host", "rcpt_addr"),

@@ -52,7 +52,7 @@ class MilterMail:
         self.put_off: tuple[int, str, str] | None = None  # what the null sender hears at the end
         self.early: tuple[int, str, str] | None = None  # what is said at the end, whatever comes
         self.told = False  # the rules know the macros that came with it
-        self.waited = 0  # seconds, the recipient that waited longest
+        self.waited = 0  # seconds, the recipient that waited longest, or all of it
         self.last: Decision | None = None  # on the last recipient that passed
         self.given_headers: Headers = ()  # by rules at its recipients
         self.kept: MilterMessage | None = None  # until it has been judged

@@ -37,7 +37,7 @@ from Kamaelia.Apps.Grey.Core.Types import (
     Verdict,
 )
 from Kamaelia.Apps.Grey.FrontDoor.DecisionOffice import DecisionOffice
-from Kamaelia.Apps.Grey.FrontDoor.DoorRules import LONGEST_TARPIT, is_for_waiting
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import LONGEST_TARPIT, endured, is_for_waiting
 from Kamaelia.Apps.Grey.FrontDoor.MilterFacts import takes_progress
 from Kamaelia.Apps.Grey.FrontDoor.Words import Words
 from Kamaelia.Support.Protocol.Milter.Negotiation import Wishes
@@ -179,7 +179,7 @@ class MilterWaiting(Whole):
             return True
         if self._timer is not None:
             self._timer.cancel()
-        self._tarpit = decision
+        self._tarpit = endured(decision, seconds)
         self._until = now + seconds
         self._since = now
         self._sleep()

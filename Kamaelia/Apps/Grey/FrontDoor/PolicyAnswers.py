@@ -26,7 +26,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
-from Kamaelia.Apps.Grey.Core.Normalise import milter_recipient
 from Kamaelia.Apps.Grey.Core.Types import Decision, Reason, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.DoorRules import MOST_HEADERS
 from Kamaelia.Apps.Grey.FrontDoor.Words import said
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 # Of a reply: RFC 5321 section 4.5.3.1.5 has 512 for the line, and Postfix puts the recipient and
 # some words of its own before ours.
 WORDS_CHARACTERS = 400
-MOST_RECIPIENTS = 1_000  # that are remembered of one message; Postfix takes no more
 _DEFER = Verdict.DEFER
 
 
@@ -70,16 +68,10 @@ def later(ecode: str, words: str, tag: str) -> bytes:
     return action(f"DEFER_IF_PERMIT {ecode} {words} ({tag})")
 
 
-def let_in(
-    rules: DoorRules, letter: Letter, recipient: str, address: str, decision: Decision
-) -> bytes:
+def let_in(rules: DoorRules, letter: Letter, address: str, decision: Decision) -> bytes:
     """The answer to a recipient that gets in, with the next header of its letter, if there is one.
     address: that the client came to."""
     ruling = decision.ruling
-    if letter.mail is not None:
-        taken, known = milter_recipient(f"<{recipient}>"), letter.mail.recipients
-        if len(known) < MOST_RECIPIENTS and taken not in known:  # it may be asked about twice
-            known.append(taken)
     if decision.reason is Reason.RETRIED and decision.waited_seconds > letter.waited:
         letter.waited = decision.waited_seconds
     line = b""

@@ -24,7 +24,11 @@ X-Greylist, and what finds no room with the first recipient goes with the next.
 
 A tarpit keeps the answer back for TARPIT_SECONDS at the most: Postfix gives up after 100. If it has
 given up before (smtpd_policy_service_timeout), the client counts as one that hung up: it has
-not been let in, and would not be next time, either.
+not been let in, and would not be next time, either. X-Greylist names no longer wait than there was.
+
+Of a value that is longer than 512 characters the rest counts for nothing, in what is decided as in
+what is kept. The milter door reads addresses and HELO in the same way; the proxy takes none that
+are so long.
 
 A decider that fails ends the connection, and nothing is answered: Postfix asks once more, and then
 does what smtpd_policy_service_default_action says.
@@ -40,9 +44,9 @@ from Axon.Box import Inbox, Outbox
 from Axon.Timers import Timer
 from Kamaelia.Apps.Grey.Core.Networks import ipv4_number, parsed
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Verdict
-from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules, is_for_waiting
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules, endured, is_for_waiting
 from Kamaelia.Apps.Grey.FrontDoor.PolicyAnswers import later, let_in, refusal
-from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import Letter, PolicyMemory
+from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import VALUE_CHARACTERS, Letter, PolicyMemory
 from Kamaelia.Apps.Grey.FrontDoor.PolicySubject import subject_of
 from Kamaelia.Apps.Grey.FrontDoor.WayToDecider import WayToDecider
 from Kamaelia.Protocol.PostfixPolicy import DUNNO, PolicySession
@@ -142,7 +146,7 @@ class PolicyDoor(PolicySession):
             vouched_for = True  # without rules there is no other way to say it
         attempt = Attempt(
             client,
-            get("helo_name", ""),
+            get("helo_name", "")[:VALUE_CHARACTERS],
             sender,
             recipient,
             letter.session_id,
@@ -175,7 +179,8 @@ class PolicyDoor(PolicySession):
         elif decision.ruling is not None and self._keeps_waiting(rules, case, decision):
             return
         else:
-            answer = let_in(rules, case.letter, case.attempt.recipient, case.local, decision)
+            self._memory.let_in(case.letter, case.attempt.recipient)
+            answer = let_in(rules, case.letter, case.local, decision)
         self._case = None
         self.answer(answer)
 
@@ -193,7 +198,7 @@ class PolicyDoor(PolicySession):
             return True
         case.since = self.now()
         seconds = min(ruling.tarpit, TARPIT_SECONDS)
-        case.endured = decision
+        case.endured = endured(decision, seconds)
         # A method of ours, so that a fault in it is ours, and not that of all.
         case.timer = self.scheduler.call_later(seconds, self._endured)
         return True

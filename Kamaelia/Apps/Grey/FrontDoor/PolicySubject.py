@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from Kamaelia.Apps.Grey.Core.Access.Subject import Mail, Session, Subject
 from Kamaelia.Apps.Grey.Core.Normalise import milter_recipient, milter_sender
+from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import VALUE_CHARACTERS
 from Kamaelia.Support.Protocol.PostfixPolicy import decoded_xtext
 
 if TYPE_CHECKING:
@@ -55,24 +56,25 @@ _CERTIFICATE = (("ccert_subject", "cert_subject"), ("ccert_issuer", "cert_issuer
 def session_of(request: Mapping[str, str], session_id: str, hostname: str) -> Session:
     """The client of a request. hostname: ours."""
     get = request.get
-    macros = {macro: value for name, macro in _MACROS if (value := get(name))}
+    most = VALUE_CHARACTERS  # it is kept for an hour
+    macros = {macro: value[:most] for name, macro in _MACROS if (value := get(name))}
     macros["j"] = hostname
     for name, macro in _CERTIFICATE:
         if value := get(name):
-            macros[macro] = decoded_xtext(value)
+            macros[macro] = decoded_xtext(value)[:most]  # in this order: a +XX is one character
     subject = macros.get("cert_subject", "")
     if subject:
         macros["verify"] = "OK"  # else Postfix would not have said it
-    host = get("client_name") or None
+    host = get("client_name", "")[:most] or None
     return Session(
         get("client_address", ""),
         "" if host == "unknown" else host,
-        get("helo_name", ""),
-        auth_user=get("sasl_username", ""),
+        get("helo_name", "")[:most],
+        auth_user=macros.get("auth_authen", ""),
         tls_subject=subject,
-        tls_version=get("encryption_protocol", ""),
+        tls_version=macros.get("tls_version", ""),
         macros=macros,
-        local_address=get("server_address", ""),
+        local_address=macros.get("if_addr", ""),
         session_id=session_id,
     )
 
@@ -93,8 +95,8 @@ def subject_of(
         session = session_of(request, letter.session_id, rules.settings.hostname)
         letter.session = session
     if mail is None:
-        mail = letter.mail = mail_of(letter.sender, request.get("queue_id", ""))
+        mail = letter.mail = mail_of(letter.sender, session.macros.get("i", ""))
     elif not mail.queue_id and request.get("queue_id"):  # there from the second recipient on
-        mail.queue_id = session.macros["i"] = request["queue_id"]
+        mail.queue_id = session.macros["i"] = request["queue_id"][:VALUE_CHARACTERS]
     now = rules.clock()
     return Subject(session, mail, milter_recipient(f"<{recipient}>"), now, rules.local(now))

@@ -47,6 +47,7 @@ from Kamaelia.Apps.Grey.FrontDoor.DoorRules import (
     LONGEST_TARPIT,
     MOST_HEADERS,
     DoorRules,
+    endured,
     is_for_waiting,
 )
 from Kamaelia.Apps.Grey.FrontDoor.KeptMessage import KeptMessage, NoRoomError
@@ -177,7 +178,7 @@ class RuleSide(ServerSide):
             self._answer_recipient(NO_TARPIT.tagged(self._id))
             return True
         timer = self.scheduler.call_later(seconds, self._tarpit_over)
-        self._tarpit = timer, decision, self.now(), attempt
+        self._tarpit = timer, endured(decision, seconds), self.now(), attempt
         if self._client_gone:
             self._leave_tarpit(IMPATIENT)
         return True
@@ -380,6 +381,8 @@ class RuleSide(ServerSide):
 
     def _let_out(self, rules: DoorRules, judged: Judged, decision: MessageDecision) -> None:
         transaction, ruling = self._transaction, decision.ruling
+        # The message may have been made to wait itself, when all of it was there.
+        transaction.waited = max(transaction.waited, decision.waited_seconds)
         edits = Edits(
             self._report(rules, transaction),
             tuple(dict.fromkeys((*transaction.given_headers, *ruling.addheaders)))[:MOST_HEADERS],

@@ -76,7 +76,7 @@ class Transaction:
         # What the rules want, see RuleSide.
         self.decision: Decision | None = None  # on the recipient that waits
         self.last_decision: Decision | None = None  # on the last one that was taken
-        self.waited = 0  # seconds: the longest of all that were taken
+        self.waited = 0  # seconds: the longest of all that were taken, and its own
         self.given_headers: tuple[tuple[str, int | None], ...] = ()
         self.front = b""  # what has to stand in front of the message, until it has begun
         self.judged: Judged | None = None  # the message, while it is kept

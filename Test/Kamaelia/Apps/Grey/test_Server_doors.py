@@ -19,6 +19,7 @@ from Kamaelia.Apps.Grey.Store.Memory import MemoryStore
 from Kamaelia.Apps.Grey.Sync.SyncSettings import PeerStatus
 from Kamaelia.Apps.Grey.SystemdSockets import close_all
 from Kamaelia.Internet.TCPServer import listening_socket
+from Kamaelia.Support.Protocol.Milter.MTASession import MTASession
 from Test.Kamaelia.Apps.Grey.askers import PASS, AtMilter, AtPolicyService, Try
 from Test.Kamaelia.Apps.Grey.servers import free_port
 from Test.Kamaelia.Apps.Grey.support import PATIENCE, FakeServer, Grey
@@ -116,6 +117,36 @@ def test_a_milter_connection_keeps_its_settings_until_it_ends(
     assert grey.call(lambda: before in grey.server._eras)
     idle.close()
     grey.until(lambda: before not in grey.server._eras)
+
+
+def test_the_next_client_of_a_milter_connection_has_the_settings_of_its_time(
+    mail_server: NewServer, start_grey: StartGrey
+) -> None:
+    grey = start_grey(mail_server(), socket=ANYWHERE, policy_socket=ANYWHERE)
+    mta = MTASession()
+    with connected(grey, 1) as sock:
+
+        def tells(data: bytes) -> str:
+            sock.sendall(data)
+            while (said := mta.next_response()) is None:
+                mta.receive_data(sock.recv(4096))
+            return said.text
+
+        tells(mta.negotiate())
+        sock.sendall(mta.connect("mx.example.net", "192.0.2.7") + mta.helo("mx"))
+        sock.sendall(mta.mail("<a@example.net>"))
+        assert "00:01:00" in tells(mta.rcpt("<b@example.org>"))
+        before = grey.server._era
+        grey.call(lambda: grey.server.reload(replace(grey.server.config, greylist_delay=300)))
+        assert "00:01:00" in tells(mta.rcpt("<c@example.org>"))
+        assert grey.call(lambda: before in grey.server._eras)
+        sock.sendall(mta.quit_new_connection())
+        grey.until(lambda: before not in grey.server._eras)
+        sock.sendall(mta.connect("mx.example.net", "192.0.2.7") + mta.helo("mx"))
+        sock.sendall(mta.mail("<a@example.net>"))
+        assert "00:05:00" in tells(mta.rcpt("<d@example.org>"))
+        assert grey.call(lambda: grey.server._era.sessions) == 1
+    grey.until(lambda: grey.server._era.sessions == 0)
 
 
 def test_doors_of_mail_servers_have_no_share_in_the_proxys_limit(

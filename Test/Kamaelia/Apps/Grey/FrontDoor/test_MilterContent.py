@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from dataclasses import replace
 from typing import IO, Any
 
 import pytest
@@ -161,6 +162,30 @@ def test_edits_are_told_in_their_order() -> None:
     assert [each.strings[0] for each in said[3:-1]] == [
         *(b"X-Greylist", b"X-Rcpt", b"X-Both", b"X-Data")
     ]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "message", "told"),
+    [(0, 70, "00:01:10"), (90, 70, "00:01:30"), (60, 70, "00:01:10"), (90, 0, "00:01:30")],
+)
+def test_the_longest_wait_is_a_recipients_or_that_of_the_message(
+    recipient: int, message: int, told: str
+) -> None:
+    waited = Decision(Verdict.PASS, Reason.RETRIED, waited_seconds=recipient)
+    asking = judging(
+        lambda _: replace(PASSED, waited_seconds=message),
+        rules=door_rules(data_rules=True, report=Report.ALL),
+        rcpt=lambda _: waited,
+    )
+    (header, _) = asking.message()
+    assert header.strings[1].startswith(b" Delayed for %b by" % told.encode())
+
+
+def test_the_report_says_what_the_mail_server_calls_itself() -> None:
+    asking = Asking(door_rules(report=Report.ALL)).connect(macros={"j": "mx7.example.net"})
+    assert b"kamaelia-grey-1.0 (mx7.example.net [0.0.0.0]);" in asking.message()[0].payload
+    asking = Asking(door_rules(report=Report.ALL)).connect(macros={"j": "m" * 1000})
+    assert b" (%b [" % (b"m" * 255) in b"".join(asking.message()[0].payload.split(b"\n "))
 
 
 def test_blanks_are_ours_to_tell_only_if_that_was_agreed_on() -> None:

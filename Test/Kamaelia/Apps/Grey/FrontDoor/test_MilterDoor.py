@@ -218,6 +218,15 @@ def test_a_message_with_too_many_recipients_is_to_come_in_several(
     assert kinds(asking.rcpt("<d@example.org>")) == b"c"
 
 
+def test_of_what_is_too_long_the_same_counts_as_at_the_policy_service() -> None:
+    asking = Asking().connect()
+    asking.write(asking.mta.helo("h" * 600))
+    asking.mail(f"<{'s' * 600}@example.net>")
+    asking.rcpt(f"<{'r' * 600}@example.org>")
+    (attempt,) = asking.attempts
+    assert (attempt.helo, attempt.sender, attempt.recipient) == ("h" * 512, "s" * 512, "r" * 512)
+
+
 def test_rules_see_the_mailbox_however_it_is_written() -> None:
     asking = Asking(door_rules()).connect()
     for sender, recipient in (

@@ -75,7 +75,7 @@ def test_our_address_is_written_as_everybody_does(
 def test_what_decides_without_rules_is_all_that_is_asked_for_without_them() -> None:
     asked = macros_to_ask_for(for_rules=False, more=("client_ptr",))
     names = {name for stage in asked.values() for name in stage}
-    assert names >= {"if_addr", "auth_authen", "verify", "cert_subject", "greylist", "v"}
+    assert names >= {"j", "if_addr", "auth_authen", "verify", "cert_subject", "greylist", "v"}
     assert not names & {"client_ptr", "tls_version", "i"}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from Axon.Ipc import producerFinished, shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
+from Kamaelia.Apps.Grey.Core.Modes import Report
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Reason, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.DoorRules import LONGEST_TARPIT, MOST_TARPITTED
 from Kamaelia.Apps.Grey.FrontDoor.MilterWaiting import (
@@ -193,6 +194,17 @@ def test_no_tarpit_is_longer_than_an_hour() -> None:
     asking = pit(decision=tarpit(10 * LONGEST_TARPIT))
     assert b"c" not in kinds(asking.run(LONGEST_TARPIT - 1))
     assert kinds(asking.run(2.0)) == b"c"
+
+
+def test_the_header_names_no_wait_that_was_not_had() -> None:
+    ruling = Ruling(Action.WHITELIST, rule(), kinds=("tarpit 7200",), tarpit=7_200.0)
+    decision = Decision(Verdict.PASS, Reason.RULE, ruling=ruling)
+    asking = Asking(door_rules(report=Report.ALL), rcpt=lambda _: decision).connect()
+    asking.mail()
+    asking.rcpt()
+    assert kinds(asking.run(LONGEST_TARPIT + 1)).endswith(b"c")
+    (header, _) = asking.write(asking.mta.end_of_message())
+    assert b"Message whitelisted by tarpit 3600s, not delayed" in header.payload
 
 
 def only_for_waiting() -> Decision:

@@ -11,8 +11,7 @@ from Kamaelia.Apps.Grey.Core.Modes import Report
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Reason, Verdict
 from Kamaelia.Apps.Grey.FrontDoor import PolicyDoor as Module
 from Kamaelia.Apps.Grey.FrontDoor.DoorRules import MOST_TARPITTED
-from Kamaelia.Apps.Grey.FrontDoor.PolicyAnswers import MOST_RECIPIENTS
-from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import PolicyMemory
+from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import MOST_RECIPIENTS, PolicyMemory
 from Test.Kamaelia.Apps.Grey.FrontDoor.policies import CLIENT, Asked, asks
 from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import NOW, PASS, door_rules, rule, tarpit
 
@@ -262,6 +261,21 @@ def test_nobody_is_kept_longer_than_postfix_waits() -> None:
         postfix.put(asks())
         postfix.h.run_for(Module.TARPIT_SECONDS + 1)
         assert postfix.heard() == b"action=DUNNO\n\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "already", "told"), [(90, 0, "80s"), (60, 0, "60s"), (120, 30, "110s")]
+)
+def test_the_header_names_no_wait_that_was_not_had(seconds: int, already: int, told: str) -> None:
+    ruling = Ruling(
+        Action.WHITELIST, rule(), kinds=("time", f"tarpit {seconds}"), tarpit=seconds - already
+    )
+    rules = door_rules(report=Report.ALL)
+    with Asked(always(Decision(Verdict.PASS, Reason.RULE, ruling=ruling)), rules=rules) as postfix:
+        postfix.put(asks())
+        postfix.h.run_for(Module.TARPIT_SECONDS + 1)
+        words = f"X-Greylist: Message whitelisted by tarpit {told}, ACL 12 matched, not delayed by "
+        assert postfix.heard().startswith(f"action=PREPEND {words}".encode())
 
 
 def test_if_postfix_gives_up_the_client_has_not_been_let_in() -> None:

@@ -7,7 +7,7 @@ from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
 from Kamaelia.Apps.Grey.Core.Modes import Report
 from Kamaelia.Apps.Grey.Core.Outcome import Fate
 from Kamaelia.Apps.Grey.Core.Types import Decision, Reason, Verdict
-from Kamaelia.Apps.Grey.FrontDoor.DoorRules import MOST_TARPITTED
+from Kamaelia.Apps.Grey.FrontDoor.DoorRules import LONGEST_TARPIT, MOST_TARPITTED
 from Kamaelia.Apps.Grey.FrontDoor.ProxyDesk import WholeMessage
 from Kamaelia.Apps.Grey.FrontDoor.RuleSide import reply_of
 from Kamaelia.Internet.TLSSocket import TLSInfo
@@ -181,6 +181,17 @@ def test_a_refusal_may_be_kept_back_too() -> None:
     assert desk.decided(tarpit(5.0, Verdict.REJECT)) == {}
     (reply,) = desk.wait(5.1)["outbox"]
     assert reply.code == 550
+
+
+def test_the_header_is_told_of_no_wait_that_was_not_had() -> None:
+    ruling = Ruling(Action.WHITELIST, rule(), kinds=("tarpit 7200",), tarpit=7_200.0)
+    desk = RuledDesk(door_rules())
+    desk.decided(Decision(Verdict.PASS, Reason.RULE, ruling=ruling))
+    assert "to_backend" in desk.wait(LONGEST_TARPIT)
+    decision = desk.desk._transaction.decision
+    assert decision is not None
+    assert decision.ruling is not None
+    assert decision.ruling.kinds == ("tarpit 3600",)
 
 
 def test_who_hangs_up_in_a_tarpit_is_told_of_and_let_in_nowhere() -> None:

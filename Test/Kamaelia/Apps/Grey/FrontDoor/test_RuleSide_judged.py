@@ -11,6 +11,7 @@ from Axon.AxonExceptions import noSpaceInBox
 from Axon.Box import Inbox
 from Axon.Ipc import shutdownMicroprocess
 from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
+from Kamaelia.Apps.Grey.Core.Modes import Report
 from Kamaelia.Apps.Grey.Core.Outcome import Fate
 from Kamaelia.Apps.Grey.Core.Types import MessageAttempt, MessageDecision, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
@@ -124,6 +125,12 @@ def test_what_the_rules_say_is_done_to_the_message() -> None:
     assert text_of(said["to_backend"]) == (
         b"Subject: [ext] x\r\nX-Rule: 1\r\nFrom: a@b\r\n\r\nhello\r\n..dot\r\n-- \r\n..scanned\r\n"
     )
+
+
+def test_the_longest_wait_is_a_recipients_or_that_of_the_message() -> None:
+    desk = judging(door_rules(data_rules=True, report=Report.ALL))
+    said = decided(desk, asked(desk), replace(PASSED, waited_seconds=70))
+    assert text_of(said["to_backend"]).startswith(b"X-Greylist: Delayed for 00:01:10 by")
 
 
 def test_the_refusal_of_the_server_is_the_clients() -> None:
