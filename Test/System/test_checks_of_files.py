@@ -39,6 +39,7 @@ def test_files_that_root_alone_may_read_or_write_are_mentioned(site: Site) -> No
     log, clients = site.state / "mail.log", site.folder / "clients"
     for each in (log, clients):
         each.touch(0o600)
+    site.silent.close()  # refused is sooner over than silent
     settings = {"greylist_log": str(log), "postgrey_whitelist_clients": str(clients)}
     code, said = site.fails("-c", **settings)
     assert code == os.EX_OK, said

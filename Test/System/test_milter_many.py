@@ -11,7 +11,7 @@ import pytest
 from Test.System.mta_site import Face, FindProgram
 
 FOLDER = Path(__file__).resolve().parents[2] / "Benchmarks" / "doors"
-MESSAGES = 400
+MESSAGES = 240
 NEEDED = {face.value: face.needs for face in Face}
 WAYS = (*NEEDED, "miltertest")
 
