@@ -99,6 +99,10 @@ class threadedcomponent(component):
         self._axon_something.set()
         super().stop()
 
+    def axon_wake_thread(self) -> None:
+        """For a subclass that hands things to its thread by itself: the thread's pause() ends."""
+        self._axon_something.set()
+
     # ---- in the scheduler's thread
 
     def _agent(self) -> Iterator[object]:

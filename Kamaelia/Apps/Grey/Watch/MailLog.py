@@ -299,7 +299,7 @@ class MailLog(threadedcomponent):
             self._overflow.append(event)
         if self._rests:
             self._rests = False
-            self._axon_something.set()
+            self.axon_wake_thread()
 
     # ---- in the thread
 
