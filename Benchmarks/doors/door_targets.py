@@ -18,7 +18,6 @@ sockets: so they are usually set up, and so were those that the goals come from.
 from __future__ import annotations
 
 import platform
-import shutil
 import socket
 import sqlite3
 import sys
@@ -33,7 +32,7 @@ ROOT = HERE.parent.parent
 sys.path.append(str(HERE.parent / "proxy"))
 
 from processes import HOST, START_SECONDS, Child, StartError, free_port  # noqa: E402
-from rivals import MILTER_GREYLIST_CONF  # noqa: E402
+from rivals import MILTER_GREYLIST_CONF, postgrey_command  # noqa: E402
 from targets import DELAY_SECONDS, find, said  # noqa: E402
 
 POLICY, MILTER = "policy", "milter"
@@ -130,23 +129,11 @@ def kamaelia_grey(site: Site) -> Target:
 
 def postgrey(site: Site) -> Target:
     program, port = find("postgrey"), free_port()
-    records = site.folder / "records"
-    records.mkdir()
-    # It gives up its rights, and then has to get at its records from above.
-    shutil.chown(records, "postgrey", "postgrey")
-    site.folder.chmod(0o755)
-    site.folder.parent.chmod(0o711)
     return site.start(
         POSTGREY,
         said(program, "--version").split()[1],
         {POLICY: port},
-        program,
-        f"--inet={HOST}:{port}",
-        f"--dbdir={records}",
-        f"--delay={DELAY_SECONDS}",
-        "--auto-whitelist-clients=0",
-        "--whitelist-clients=/dev/null",
-        "--whitelist-recipients=/dev/null",
+        *postgrey_command(program, port, site.folder),
     )
 
 

@@ -29,16 +29,15 @@ from targets import DELAY_SECONDS, STARTERS, Site, Target, Unavailable, find, sa
 HARAKA_CONNECTIONS = 96
 
 
-def postfix_postgrey(site: Site) -> Target:
-    program = find("postgrey")
-    port = free_port()
-    records = site.folder / "postgrey"
+def postgrey_command(program: str, port: int, folder: Path) -> list[str]:
+    """How to start it, with its records in that folder: it whitelists nobody."""
+    records = folder / "postgrey"
     records.mkdir()
+    # It gives up its rights, and then has to get at its records from above.
     shutil.chown(records, "postgrey", "postgrey")
-    site.folder.chmod(0o755)
-    site.folder.parent.chmod(0o711)
-    policy = site.start_helper(
-        port,
+    folder.chmod(0o755)
+    folder.parent.chmod(0o711)
+    return [
         program,
         f"--inet={HOST}:{port}",
         f"--dbdir={records}",
@@ -46,7 +45,13 @@ def postfix_postgrey(site: Site) -> Target:
         "--auto-whitelist-clients=0",
         "--whitelist-clients=/dev/null",
         "--whitelist-recipients=/dev/null",
-    )
+    ]
+
+
+def postfix_postgrey(site: Site) -> Target:
+    program = find("postgrey")
+    port = free_port()
+    policy = site.start_helper(port, *postgrey_command(program, port, site.folder))
     asked = f"reject_unauth_destination,check_policy_service,inet:{HOST}:{port}"
     target = with_postfix(site, "postfix-postgrey", f"\n  -o smtpd_recipient_restrictions={asked}")
     version = f"{target.version}, postgrey {said(program, '--version').split()[1]}"
