@@ -47,6 +47,21 @@ service lmtp {{
 }}
 {more}
 """
+_ASKED = """
+auth_mechanisms = {mechanisms}
+auth_failure_delay = 0
+service anvil {{  # all come from one address, and would wait for each other's failures
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service auth {{
+  inet_listener postfix {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+"""
 
 
 class Dovecot(Program):
@@ -91,3 +106,8 @@ class Dovecot(Program):
         """The messages that were delivered to the user, with the server's own header lines."""
         new = self._home / "mail" / user / "new"
         return [path.read_bytes() for path in sorted(new.iterdir())] if new.exists() else []
+
+
+def asked_by_postfix(port: int, mechanisms: str) -> str:
+    """As `more`: a Postfix asks at that port whether somebody may log in, in these ways."""
+    return _ASKED.format(port=port, mechanisms=mechanisms)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import trustme
 
-from Test.Peers.dovecot import Dovecot
+from Test.Peers.dovecot import Dovecot, asked_by_postfix
 from Test.Peers.sendmail import Sendmail
 from Test.Peers.world import PEERS, World
 from Test.System.clients import Answer
@@ -63,21 +63,6 @@ smtpd_tls_fingerprint_digest = sha256
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = inet:127.0.0.1:{port}
-"""
-DOVECOT = """
-auth_mechanisms = plain
-auth_failure_delay = 0
-service anvil {{  # all come from one address, and would wait for each other's failures
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-service auth {{
-  inet_listener postfix {{
-    address = 127.0.0.1
-    port = {port}
-  }}
-}}
 """
 SENDMAIL = """
 define(`confCACERT_PATH', `/etc/mail/tls')dnl
@@ -228,7 +213,7 @@ def secure_site(face: Face, find_program: FindProgram, folder: Path) -> Iterator
             stack.enter_context(server)
         else:
             asks = free_port()
-            users = Dovecot(folder, more=DOVECOT.format(port=asks), password=PASSWORD)
+            users = Dovecot(folder, more=asked_by_postfix(asks, "plain"), password=PASSWORD)
             stack.enter_context(users)
             wait_until("Dovecot to answer", lambda: takes_connections(asks))
             main = POSTFIX.format(chain=papers.server, ca=papers.ca, port=asks)

@@ -290,3 +290,11 @@ def running_site(face: Face, find_program: FindProgram, folder: Path) -> Iterato
     door = Door(face)
     with Mailboxes() as boxes, mail_server(door, find_program, boxes.port, folder) as server:
         yield MailSite(door, server, boxes)
+
+
+@pytest.fixture
+def grey(site: MailSite, tmp_path: Path) -> Iterator[Filter]:
+    """For modules with a site: a kamaelia-grey that it asks, not started."""
+    made = Filter(tmp_path, site.door)
+    yield made
+    made.end_if_running()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from Test.Peers.arrivals import only_copy
-from Test.Peers.dovecot import Dovecot
+from Test.Peers.dovecot import Dovecot, asked_by_postfix
 from Test.Peers.papers import Papers
 from Test.System.clients import Client, Mail
 from Test.System.postfix_server import PostfixServer, door
@@ -22,21 +22,6 @@ USER, PASSWORD = "anna@example.org", "correct+horse-battery"
 WRONG = "wrong+horse-battery"
 STRANGER = "127.0.0.77"
 AUTH_ERROR = 28  # swaks(1): "error with AUTH"
-ASKS = """
-auth_mechanisms = plain login cram-md5
-auth_failure_delay = 0
-service anvil {{  # everybody comes from the proxy's address, and would wait for all failures
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-service auth {{
-  inet_listener postfix {{
-    address = 127.0.0.1
-    port = {port}
-  }}
-}}
-"""
 LOGIN = """
 mynetworks =
 smtpd_sasl_auth_enable = yes
@@ -97,7 +82,9 @@ def behind(
     papers.issue("mx", "mx.example.org")
     papers.issue("mail", "mail.example.org")
     with ExitStack() as running:
-        users = Dovecot(folder, more=ASKS.format(port=asks), password=PASSWORD)
+        users = Dovecot(
+            folder, more=asked_by_postfix(asks, "plain login cram-md5"), password=PASSWORD
+        )
         running.enter_context(users)
         wait_until("Dovecot to answer", lambda: takes_connections(asks))
         main = LOGIN.format(port=asks, chain=papers.path("mail"))

@@ -2,7 +2,6 @@
 at its end, and what is changed in a message that is let in."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from Test.System.mta_site import (
     running_site,
     sites,
 )
+from Test.System.mta_site import grey as grey
 
 ANNA = "anna@example.org"
 OPEN = "racl whitelist default\n"
@@ -29,14 +29,6 @@ def site(
 ) -> Iterator[MailSite]:
     with running_site(request.param, find_program, tmp_path_factory.mktemp("site")) as running:
         yield running
-
-
-@pytest.fixture
-def grey(site: MailSite, tmp_path: Path) -> Iterator[Filter]:
-    """Not started."""
-    made = Filter(tmp_path, site.door)
-    yield made
-    made.end_if_running()
 
 
 def body_of(message: bytes) -> bytes:

@@ -2,7 +2,6 @@
 mail arrives once, and nothing is lost when kamaelia-grey is changed, killed and started again."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +17,7 @@ from Test.System.mta_site import (
     running_site,
     sites,
 )
+from Test.System.mta_site import grey as grey
 
 ANNA, BERT, CARL = "anna@example.org", "bert@example.org", "carl@example.org"
 DEFERRED = {Face.POSTFIX_MILTER: 451, Face.POSTFIX_POLICY: 450, Face.SENDMAIL_MILTER: 451}
@@ -32,14 +32,6 @@ def site(
 ) -> Iterator[MailSite]:
     with running_site(request.param, find_program, tmp_path_factory.mktemp("site")) as running:
         yield running
-
-
-@pytest.fixture
-def grey(site: MailSite, tmp_path: Path) -> Iterator[Filter]:
-    """Not started."""
-    made = Filter(tmp_path, site.door)
-    yield made
-    made.end_if_running()
 
 
 def test_a_stranger_waits_then_its_mail_arrives_and_says_so(site: MailSite, grey: Filter) -> None:

@@ -3,7 +3,6 @@ doors do is in test_milter_sites.py."""
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from Test.System.mta_site import (
     header_of,
     running_site,
 )
+from Test.System.mta_site import grey as grey
 
 ANNA, BERT = "anna@example.org", "bert@example.org"
 pytestmark = pytest.mark.needs("postfix")
@@ -25,14 +25,6 @@ def site(find_program: FindProgram, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("site")
     with running_site(Face.POSTFIX_POLICY, find_program, folder) as running:
         yield running
-
-
-@pytest.fixture
-def grey(site: MailSite, tmp_path: Path) -> Iterator[Filter]:
-    """Not started."""
-    made = Filter(tmp_path, site.door)
-    yield made
-    made.end_if_running()
 
 
 def test_what_postfix_refuses_for_good_is_refused_at_the_first_try(

@@ -12,36 +12,13 @@ from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
 from Kamaelia.Apps.Grey.FrontDoor.MilterDoor import MilterDoor
 from Kamaelia.Support.Protocol.Milter.MTASession import FULL_OFFER, MTASession, Response
 from Kamaelia.Support.Protocol.Milter.Negotiation import Step
-from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import NOW, PASS, ToldDecider
+from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import PASS, Office, ToldDecider
 
 WAIT = Decision(Verdict.DEFER, Reason.NEW, wait_seconds=90)
 SENDER, RECIPIENT = "<a@example.net>", "<b@example.org>"
 POSTFIX = {"v": "Postfix 3.7.11"}
 HEADERS = (("Subject", "hello"), ("From", "a@example.net"))
 BODY = b"first\r\n.second\r\n"
-
-
-class Office:
-    """The least that a DecisionOffice has."""
-
-    def __init__(
-        self,
-        decider: component,
-        rules: DoorRules | None = None,
-        before_decider: Callable[[], component] | None = None,
-    ) -> None:
-        self.decider = decider
-        self.rules = rules
-        self.before_decider = before_decider
-        self.ids = 0
-
-    @property
-    def clock(self) -> Callable[[], float]:
-        return lambda: NOW
-
-    def new_id(self) -> str:
-        self.ids += 1
-        return f"id{self.ids}"
 
 
 class Asking:

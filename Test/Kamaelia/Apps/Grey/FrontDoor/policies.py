@@ -11,7 +11,7 @@ from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
 from Kamaelia.Apps.Grey.FrontDoor.PolicyDoor import PolicyDoor
 from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import PolicyMemory
 from Kamaelia.Support.Protocol.PostfixPolicy import PolicyRequest
-from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import NOW, PASS, ToldDecider
+from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import PASS, Office, ToldDecider
 
 CLIENT = "192.0.2.7"
 USUAL = {
@@ -42,26 +42,6 @@ USUAL = {
 def asks(**attributes: str) -> bytes:
     """The usual request, with other values."""
     return PolicyRequest({**USUAL, **attributes}).to_wire()
-
-
-class Office:
-    """Identifiers count up, so that a test can say them."""
-
-    def __init__(
-        self,
-        decider: component,
-        rules: DoorRules | None = None,
-        before_decider: Callable[[], component] | None = None,
-    ) -> None:
-        self.decider = decider
-        self.rules = rules
-        self.before_decider = before_decider
-        self.clock = lambda: NOW
-        self._ids = 0
-
-    def new_id(self) -> str:
-        self._ids += 1
-        return f"id{self._ids}"
 
 
 def passes(_: Attempt) -> Decision:

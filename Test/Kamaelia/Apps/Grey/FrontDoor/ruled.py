@@ -202,3 +202,23 @@ class RuledDesk:
         said = self.put("backend", ReplyReceived("DATA", GO_ON))
         assert [reply.code for reply in said["outbox"]] == [354]
         return self
+
+
+class Office:
+    """The least that a DecisionOffice has. Identifiers count up, so that a test can say them."""
+
+    def __init__(
+        self,
+        decider: component,
+        rules: DoorRules | None = None,
+        before_decider: Callable[[], component] | None = None,
+    ) -> None:
+        self.decider = decider
+        self.rules = rules
+        self.before_decider = before_decider
+        self.clock = lambda: NOW
+        self._ids = 0
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return f"id{self._ids}"

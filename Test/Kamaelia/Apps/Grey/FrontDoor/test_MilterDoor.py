@@ -20,11 +20,10 @@ from Test.Kamaelia.Apps.Grey.FrontDoor.milters import (
     RECIPIENT,
     WAIT,
     Asking,
-    Office,
     kinds,
     old_offer,
 )
-from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import NOW, PASS, ToldDecider, door_rules
+from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import NOW, PASS, Office, ToldDecider, door_rules
 from Test.Kamaelia.shutdown import Ends
 
 SHUTDOWN = {

@@ -4,8 +4,8 @@ import pytest
 
 from Kamaelia.Apps.Grey.FrontDoor.DoorRules import DoorRules
 from Kamaelia.Apps.Grey.FrontDoor.MilterDoor import MilterDoor
-from Test.Kamaelia.Apps.Grey.FrontDoor.milters import WAIT, Asking, Office, kinds
-from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import ToldDecider, door_rules
+from Test.Kamaelia.Apps.Grey.FrontDoor.milters import WAIT, Asking, kinds
+from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import Office, ToldDecider, door_rules
 
 
 class Change:

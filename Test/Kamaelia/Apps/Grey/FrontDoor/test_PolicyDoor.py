@@ -11,8 +11,8 @@ from Kamaelia.Apps.Grey.Core.Access.Rule import Action, Ruling
 from Kamaelia.Apps.Grey.Core.Types import Attempt, Decision, Reason, Verdict
 from Kamaelia.Apps.Grey.FrontDoor.PolicyDoor import PolicyDoor
 from Kamaelia.Apps.Grey.FrontDoor.PolicyMemory import PolicyMemory
-from Test.Kamaelia.Apps.Grey.FrontDoor.policies import Asked, Never, Office, asks, passes
-from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import PASS, ToldDecider, door_rules, rule
+from Test.Kamaelia.Apps.Grey.FrontDoor.policies import Asked, Never, asks, passes
+from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import PASS, Office, ToldDecider, door_rules, rule
 from Test.Kamaelia.shutdown import Ends
 
 SHUTDOWN = {PolicyDoor: Ends(lambda: PolicyDoor(Office(ToldDecider(passes))))}

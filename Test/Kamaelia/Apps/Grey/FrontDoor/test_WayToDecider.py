@@ -21,8 +21,8 @@ from Kamaelia.Apps.Grey.FrontDoor.WayToDecider import WayToDecider
 from Kamaelia.Chassis.ConnectedServer import stop_tree
 from Kamaelia.Chassis.Pipeline import Pipeline
 from Kamaelia.Support.Protocol.Milter.Packets import packet
-from Test.Kamaelia.Apps.Grey.FrontDoor.policies import Never, Office, asks
-from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import ToldDecider
+from Test.Kamaelia.Apps.Grey.FrontDoor.policies import Never, asks
+from Test.Kamaelia.Apps.Grey.FrontDoor.ruled import Office, ToldDecider
 from Test.Kamaelia.Apps.Grey.support import PATIENCE, STRANGER, FakeServer, Grey
 
 TOO_EARLY = "a component of before_decider has ended before its session"

@@ -99,6 +99,13 @@ class Other:
         self.clock.advance(seconds)
         yield from self.world.settle()
 
+    def refuses_for_a_while(self, *pauses: float) -> Script:
+        """One attempt after the other, each as soon as it may be."""
+        for pause in pauses:
+            yield from self.refuses(pause)
+            assert not self.accepts_now()
+            self.clock.advance(pause)
+
     def refuses(self, pause: float) -> Script:
         """One attempt that leads to that pause."""
         sock = yield from self.accept()

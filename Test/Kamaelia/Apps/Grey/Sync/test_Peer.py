@@ -126,13 +126,7 @@ def test_the_pause_between_attempts_grows_to_a_minute_and_not_further(
     def script() -> Script:
         other = Other(world, clock)
         other.tell(add(1))
-        for pause in (1, 2, 4, 8, 16, 32, 60, 60):
-            sock = yield from other.accept()
-            sock.sendall(b"106 You have no permission to talk, go away!\n")
-            yield from world.until(lambda: other.peer._not_before > clock())
-            assert other.peer._not_before - clock() == pause
-            assert not other.accepts_now()
-            clock.advance(pause)
+        yield from other.refuses_for_a_while(1, 2, 4, 8, 16, 32, 60, 60)
         sock = yield from other.established()
         yield from other.line(sock)
         sock.sendall(DONE)

@@ -51,9 +51,7 @@ def test_when_it_has_called_it_is_called_back_and_not_at_the_end_of_the_pause(
     def script() -> Script:
         other = Other(world, clock)
         other.tell(add(1))
-        for pause in (1, 2, 4, 8):
-            yield from other.refuses(pause)
-            clock.advance(pause)
+        yield from other.refuses_for_a_while(1, 2, 4, 8)
         yield from other.refuses(16)
         clock.advance(3.0)
         other.peer.is_there()
@@ -70,9 +68,7 @@ def test_when_it_has_called_during_an_attempt_the_next_one_is_soon(
     def script() -> Script:
         other = Other(world, clock)
         other.tell(add(1))
-        for pause in (1, 2, 4, 8):
-            yield from other.refuses(pause)
-            clock.advance(pause)
+        yield from other.refuses_for_a_while(1, 2, 4, 8)
         sock = yield from other.accept()
         other.peer.is_there()
         sock.close()
