@@ -206,6 +206,7 @@ def test_an_exception_in_the_decision_is_421_and_not_a_pass(
 
     backend = mail_server()
     grey = start_grey(backend)
+    grey.until(lambda: grey.server.store.complete)  # else the decision is made in the store's turn
     client = grey.client(STRANGER).begin()
     with monkeypatch.context() as patched:
         patched.setattr(f"Kamaelia.Apps.Grey.{place}", fail)

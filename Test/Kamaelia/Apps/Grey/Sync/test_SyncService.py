@@ -160,7 +160,8 @@ def test_a_peer_that_was_restarted_has_all_before_it_is_asked(
         there.service.stop()
         yield from world.until(there.service._isStopped)
         here.attempt()
-        for _ in range(10):  # 1, 2, 4 seconds and some: the next try is far
+        # After 1, 2, 4 seconds and some: the latest try was a second ago or more, the next is far.
+        for _ in range(11):
             yield from world.settle()
             clock.advance(1)
         yield from world.settle()
